@@ -1,0 +1,31 @@
+/*
+ * output - bytes that appear whole or not at all.
+ *
+ * With a path: a temporary file beside it, fsync and rename on finish, unlinked on any other end
+ * (also on SIGINT, SIGTERM, SIGHUP: the tool's handlers call cn_output_cleanup).  With NULL or "-":
+ * standard output, refused when it is a terminal unless force (or text) is set.  A device or FIFO
+ * as path (/dev/full, /dev/null) is written in place.
+ */
+#ifndef CN_BASE_OUTPUT_H
+#define CN_BASE_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { CN_OUTPUT_FORCE = 1, CN_OUTPUT_TEXT = 2 };	/* flags: binary may go to a terminal; this is text */
+
+struct cn_output;
+
+struct cn_output *cn_output_open(const char *path, int flags, struct cn_err *err);
+int cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err);	/* unbuffered, whole or error */
+const char *cn_output_name(const struct cn_output *output);	/* path, or "standard output" */
+bool cn_output_is_pipe(const struct cn_output *output);
+uint64_t cn_output_offset(const struct cn_output *output);	/* bytes written so far */
+int cn_output_finish(struct cn_output *output, struct cn_err *err);	/* flush, fsync, rename; only if err is clear, else as free */
+void cn_output_free(struct cn_output *output);	/* unlinks the temporary file when not finished */
+void cn_output_cleanup(void);	/* async-signal-safe: unlinks all temporary files of this process */
+
+#endif

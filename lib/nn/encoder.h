@@ -1,0 +1,40 @@
+/*
+ * encoder - a trained model applied: safetensors in, vectors out.
+ *
+ * Used by cn-embed, cn-mine, cn-gen and cn-eval.  The trunk's output is the embedding (what is
+ * evaluated); the head's output is the space of the contrastive loss (where neg_z lives).
+ */
+#ifndef CN_NN_ENCODER_H
+#define CN_NN_ENCODER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/meta.h"
+#include "base/pool.h"
+#include "stream/schema.h"
+
+struct cn_encoder;
+
+enum cn_encoder_layer { CN_ENCODER_TRUNK, CN_ENCODER_HEAD };
+
+struct cn_encoder *cn_encoder_load(const char *path, struct cn_pool *pool, struct cn_err *err);
+
+/* Width of a vector of that layer; the head of a model without head is the trunk. */
+size_t cn_encoder_dim(const struct cn_encoder *encoder, enum cn_encoder_layer layer);
+
+/* Refuses a field whose dtype and shape the model was not trained on; file is named in the sentence. */
+int cn_encoder_check(const struct cn_encoder *encoder, const struct cn_field *x, const char *file, struct cn_err *err);
+
+/*
+ * Vectors z (rows, dim) of rows samples x, stored as in a stream (u8 images are scaled by cn.norm here),
+ * not normalised to unit length.  The same bits for any thread count, number of rows and position.
+ */
+int cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn_encoder_layer layer, float *z, struct cn_err *err);
+
+/* Its safetensors metadata (cn.arch, cn.head, cn.input, cn.norm, cn.dim, cn.provenance). */
+const struct cn_meta *cn_encoder_meta(const struct cn_encoder *encoder);
+void cn_encoder_free(struct cn_encoder *encoder);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * batch - some rows, column by column: column[f] holds rows x cn_field_bytes(field f) bytes, row-major.
+ *
+ * A batch belongs to the caller and is refilled by each read.  "= { 0 }" is empty.
+ */
+#ifndef CN_STREAM_BATCH_H
+#define CN_STREAM_BATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "stream/schema.h"
+
+struct cn_batch {
+	struct cn_schema schema;
+	uint64_t first_row;	/* number of the first row in its stream */
+	size_t rows;
+	size_t capacity;	/* rows that fit */
+	unsigned char *column[CN_SCHEMA_FIELDS];	/* owned, 64-byte aligned */
+};
+
+/* Makes room for rows of this schema (contents are lost, zeroed); sets schema and rows. */
+int cn_batch_shape(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err);
+
+/* Grows to rows, keeping contents; new rows are zero. */
+int cn_batch_grow(struct cn_batch *batch, size_t rows, struct cn_err *err);
+
+/* Row i of field f. */
+void *cn_batch_at(const struct cn_batch *batch, int field, size_t row);
+
+/* Appends rows [from, from+n) of src (same schema). */
+int cn_batch_append(struct cn_batch *batch, const struct cn_batch *src, size_t from, size_t n, struct cn_err *err);
+
+void cn_batch_release(struct cn_batch *batch);
+
+#endif

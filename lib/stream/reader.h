@@ -1,0 +1,59 @@
+/*
+ * reader - rows out of a stream, verified before they are handed out.
+ *
+ * Each chunk's checksum and digest are checked before cn_reader_next returns it; the end of the stream
+ * (TAIL, roots, row counts, nothing behind it) is checked before it returns 0.  Chunks are read ahead
+ * and decoded on the pool; the order and content never depend on it.
+ *
+ * Names in messages: the path, or "standard input".
+ */
+#ifndef CN_STREAM_READER_H
+#define CN_STREAM_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/meta.h"
+#include "base/pool.h"
+#include "stream/batch.h"
+#include "stream/history.h"
+#include "stream/schema.h"
+
+struct cn_reader;
+
+struct cn_reader_config {
+	const char *path;		/* NULL or "-": standard input */
+	struct cn_pool *pool;		/* may be NULL */
+	const char *verify_key;		/* minisign public key file, or NULL: signatures are not required */
+};
+
+/* What the end of a stream said; valid after cn_reader_next returned 0. */
+struct cn_reader_end {
+	uint64_t rows, chunks;
+	unsigned char data_root[32], stream_root[32];
+	uint32_t status;		/* bit 1 salvaged, 2 stopped early */
+	size_t signatures;
+	bool verified;			/* a signature by the verify key was found and is right */
+};
+
+struct cn_reader *cn_reader_open(const struct cn_reader_config *config, struct cn_err *err);
+
+/* Refills batch with the next chunk (any number of rows >= 1): 1, 0 at the verified end, -1 error. */
+int cn_reader_next(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err);
+
+/* Goes to the chunk that holds row, by the index of a seekable file; the next batch starts at or before row (its first_row says).  After a seek the end is not verified as a whole; each chunk still is. */
+int cn_reader_seek(struct cn_reader *reader, uint64_t row, struct cn_err *err);
+
+const struct cn_schema *cn_reader_schema(const struct cn_reader *reader);
+const struct cn_meta *cn_reader_meta(const struct cn_reader *reader);
+const struct cn_history *cn_reader_history(const struct cn_reader *reader);
+const char *cn_reader_name(const struct cn_reader *reader);	/* for messages: path or "standard input" */
+const char *cn_reader_typed(const struct cn_reader *reader);	/* for histories: as typed, "-" for stdin */
+uint64_t cn_reader_rows_hint(const struct cn_reader *reader);	/* rows if known (index or header hint), else 0 */
+uint32_t cn_reader_chunk_rows(const struct cn_reader *reader);
+uint64_t cn_reader_rows(const struct cn_reader *reader);	/* rows handed out so far */
+const struct cn_reader_end *cn_reader_end(const struct cn_reader *reader);	/* NULL before the end */
+void cn_reader_free(struct cn_reader *reader);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * step - what most programs do: read a stream, make rows of it, write a stream with its history.
+ *
+ *	struct cn_step step = { 0 };
+ *	cn_step_open(&step, &tool, &c, operand_or_NULL, &err);	// pool, reader
+ *	struct cn_schema schema = *cn_reader_schema(step.in); ... cn_schema_put(&schema, ...);
+ *	cn_step_output(&step, &schema, &err);			// writer, with the input's metadata, history and this program's node
+ *	cn_step_run(&step, make, context, &err);		// every chunk through make(), in order; obeys -n; shows progress
+ *	return cn_step_end(&step, &err);			// finish, free, exit status
+ */
+#ifndef CN_STREAM_STEP_H
+#define CN_STREAM_STEP_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "base/tool.h"
+#include "stream/batch.h"
+#include "stream/reader.h"
+#include "stream/writer.h"
+
+struct cn_step {
+	const struct cn_tool *tool;
+	const void *config;
+	const struct cn_common *common;
+	struct cn_pool *pool;
+	struct cn_reader *in;
+	struct cn_writer *out;
+	struct cn_progress progress;
+};
+
+/* Opens pool and input (operand NULL or "-" is standard input).  0 or -1. */
+int cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *config, const char *operand, struct cn_err *err);
+
+/* A pool and a reader by the same rules for programs with further inputs (banks); the caller frees the reader. */
+struct cn_reader *cn_step_reader(struct cn_step *step, const char *path, struct cn_err *err);
+
+/* Opens the output.  extra inputs (banks; may be NULL, 0) are named after the main input. */
+int cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err);
+
+/*
+ * For each input chunk calls make(context, in, out, err), which shapes out with the output schema and
+ * fills it (0 rows is fine), then writes out.  make runs on the calling thread and may use step->pool.
+ */
+int cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err),
+	void *context, struct cn_err *err);
+
+/* Copies the columns of in that out has under the same name and type; the others are left alone. */
+void cn_step_pass(const struct cn_batch *in, struct cn_batch *out);
+
+/* Finishes (or aborts) the output, frees everything, tells the error; returns the exit status. */
+int cn_step_end(struct cn_step *step, struct cn_err *err);
+
+#endif

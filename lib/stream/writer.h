@@ -1,0 +1,57 @@
+/*
+ * writer - rows into a stream.
+ *
+ * The header is written with the first rows (or at finish), so metadata and history may be added until
+ * then.  Rows are re-cut into canonical chunks, compressed and digested on the pool, written in order.
+ * Only finish with a clear err writes TAIL and renames the file into place; with an error it writes ABRT
+ * (the sentence travels downstream) and leaves no file.
+ */
+#ifndef CN_STREAM_WRITER_H
+#define CN_STREAM_WRITER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/meta.h"
+#include "base/pool.h"
+#include "stream/batch.h"
+#include "stream/history.h"
+#include "stream/reader.h"
+#include "stream/schema.h"
+
+struct cn_writer;
+
+#define CN_LEVEL_AUTO 1000	/* 1 with filters to a file, -1 without filters to a pipe */
+
+struct cn_writer_config {
+	const char *program;		/* for ABRT: "cn-mine" */
+	const char *path;		/* NULL or "-": standard output */
+	int level;			/* zstd level, or CN_LEVEL_AUTO */
+	int force;			/* binary to a terminal */
+	uint32_t chunk_rows;		/* 0 = canonical */
+	uint64_t rows_hint;		/* 0 = unknown */
+	const char *key;		/* minisign secret key to sign with, or NULL */
+	struct cn_pool *pool;
+};
+
+struct cn_writer *cn_writer_open(const struct cn_writer_config *config, const struct cn_schema *schema, struct cn_err *err);
+
+/* The metadata of the output: fill before the first put.  Starts empty. */
+struct cn_meta *cn_writer_meta(struct cn_writer *writer);
+
+/* Names an input: merges its history (and records its end state in TAIL at finish); inputs come in the order of the command line. */
+int cn_writer_input(struct cn_writer *writer, struct cn_reader *input, struct cn_err *err);
+
+/* This program's own history node (cn_tool_describe); its parents are the inputs named. */
+int cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct cn_err *err);
+
+/* Appends rows of batch (schema must equal the writer's). */
+int cn_writer_put(struct cn_writer *writer, const struct cn_batch *batch, struct cn_err *err);
+
+/* Ends the stream: see above.  stopped_early sets that status bit.  Returns -1 if err is or becomes set. */
+int cn_writer_finish(struct cn_writer *writer, struct cn_err *err);
+
+uint64_t cn_writer_rows(const struct cn_writer *writer);
+void cn_writer_free(struct cn_writer *writer);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * kernel - sums in a fixed order: the same bits on every machine, thread count and position.
+ *
+ * The order is part of the promise: 16 lanes, element i goes to lane i mod 16, multiply and add
+ * rounded separately (no fused multiply-add), lanes summed as a binary tree.  Compiled with
+ * -ffp-contract=off; run-time dispatch (target_clones) may widen vectors, never change the order.
+ */
+#ifndef CN_TENSOR_KERNEL_H
+#define CN_TENSOR_KERNEL_H
+
+#include <stddef.h>
+
+float cn_kernel_dot(const float *a, const float *b, size_t n);
+float cn_kernel_distance2(const float *a, const float *b, size_t n);	/* squared Euclidean */
+
+/* x /= max(|x|, 1e-12) for each of the rows (rows, n). */
+void cn_kernel_normalize(float *x, size_t rows, size_t n);
+
+#endif
