@@ -2,10 +2,15 @@
  * batch - some rows, column by column: column[f] holds rows x cn_field_bytes(field f) bytes, row-major.
  *
  * A batch belongs to the caller and is refilled by each read.  "= { 0 }" is empty.
+ *
+ * A batch fresh from a reader is sealed: it carries its verified chunk digest, and a writer that stores
+ * it unchanged need not compute it again.  Who writes into the columns of a sealed batch sets sealed to
+ * false; every function here that changes rows does.  (Forgetting it is noticed: the next reader refuses.)
  */
 #ifndef CN_STREAM_BATCH_H
 #define CN_STREAM_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +23,8 @@ struct cn_batch {
 	size_t rows;
 	size_t capacity;	/* rows that fit */
 	unsigned char *column[CN_SCHEMA_FIELDS];	/* owned, 64-byte aligned */
+	bool sealed;		/* digest holds for exactly these rows and first_row */
+	unsigned char digest[32];
 };
 
 /* Makes room for rows of this schema (contents are lost, zeroed); sets schema and rows. */

@@ -1,0 +1,124 @@
+/* batch - some rows, column by column. */
+#include "stream/batch.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#include "base/banned.h"
+
+/* Which columns belong to the batch depends on its schema; forget all, keep nothing. */
+static void
+drop_columns(struct cn_batch *batch)
+{
+	for (size_t f = 0; f < CN_SCHEMA_FIELDS; f++) {
+		cn_mem_free(batch->column[f]);
+		batch->column[f] = NULL;
+	}
+	batch->capacity = 0;
+	batch->rows = 0;
+}
+
+static int
+make_columns(struct cn_batch *batch, size_t capacity, struct cn_err *err)
+{
+	for (size_t f = 0; f < batch->schema.n; f++) {
+		batch->column[f] = cn_mem_array(capacity, cn_field_bytes(&batch->schema.field[f]), err);
+		if (!batch->column[f]) {
+			drop_columns(batch);
+			return -1;
+		}
+	}
+	batch->capacity = capacity;
+	return 0;
+}
+
+int
+cn_batch_shape(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err)
+{
+	batch->sealed = false;
+	if (rows > batch->capacity || !cn_schema_equal(&batch->schema, schema)) {
+		drop_columns(batch);
+		batch->schema = *schema;
+		if (make_columns(batch, rows > 0 ? rows : 1, err) != 0)
+			return -1;
+	} else {
+		for (size_t f = 0; f < schema->n; f++)
+			memset(batch->column[f], 0, rows * cn_field_bytes(&schema->field[f]));
+	}
+	batch->rows = rows;
+	return 0;
+}
+
+/* Moves the columns into blocks of this many rows. */
+static int
+enlarge(struct cn_batch *batch, size_t capacity, struct cn_err *err)
+{
+	struct cn_batch larger = { .schema = batch->schema };
+
+	if (make_columns(&larger, capacity, err) != 0)
+		return -1;
+	for (size_t f = 0; f < batch->schema.n; f++) {
+		const size_t bytes = batch->rows * cn_field_bytes(&batch->schema.field[f]);
+
+		if (bytes > 0)
+			memcpy(larger.column[f], batch->column[f], bytes);
+		cn_mem_free(batch->column[f]);
+		batch->column[f] = larger.column[f];
+	}
+	batch->capacity = capacity;
+	return 0;
+}
+
+int
+cn_batch_grow(struct cn_batch *batch, size_t rows, struct cn_err *err)
+{
+	batch->sealed = false;
+	if (rows > batch->capacity) {
+		const size_t capacity = rows / 2 > batch->capacity ? rows : rows + batch->capacity / 2;
+
+		if (enlarge(batch, capacity, err) != 0)
+			return -1;
+	}
+	for (size_t f = 0; f < batch->schema.n && rows > batch->rows; f++) {
+		const size_t bytes = cn_field_bytes(&batch->schema.field[f]);
+
+		memset(batch->column[f] + batch->rows * bytes, 0, (rows - batch->rows) * bytes);
+	}
+	batch->rows = rows;
+	return 0;
+}
+
+void *
+cn_batch_at(const struct cn_batch *batch, int field, size_t row)
+{
+	assert(field >= 0 && (size_t)field < batch->schema.n);
+	return batch->column[field] + row * cn_field_bytes(&batch->schema.field[field]);
+}
+
+int
+cn_batch_append(struct cn_batch *batch, const struct cn_batch *src, size_t from, size_t n, struct cn_err *err)
+{
+	const size_t at = batch->rows;
+
+	assert(from + n <= src->rows);
+	if (batch->schema.n == 0)
+		batch->schema = src->schema;
+	assert(cn_schema_equal(&batch->schema, &src->schema));
+	if (cn_batch_grow(batch, at + n, err) != 0)
+		return -1;
+	for (size_t f = 0; f < src->schema.n && n > 0; f++)
+		memcpy(cn_batch_at(batch, (int)f, at), cn_batch_at(src, (int)f, from),
+			n * cn_field_bytes(&src->schema.field[f]));
+	return 0;
+}
+
+void
+cn_batch_release(struct cn_batch *batch)
+{
+	const struct cn_batch empty = { 0 };
+
+	drop_columns(batch);
+	*batch = empty;
+}
