@@ -1,0 +1,260 @@
+/* output - bytes that appear whole or not at all. */
+#include "base/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/banned.h"
+
+struct cn_output {
+	int fd;
+	char *path, *temporary;		/* temporary: NULL when written in place */
+	int slot;			/* in pending[], or -1 */
+	bool pipe, finished;
+	uint64_t offset;
+};
+
+/*
+ * The temporary files of this process, for the signal handlers: the one piece of mutable state
+ * the library keeps.  A slot is free when its first byte is 0; the first byte is written last.
+ */
+enum { SLOTS = 16, SLOT_PATH = 4096 };
+static volatile char pending[SLOTS][SLOT_PATH];
+
+static int
+remember(const char *path)
+{
+	size_t size = strlen(path) + 1;
+
+	for (int slot = 0; slot < SLOTS && size <= SLOT_PATH; slot++) {
+		if (pending[slot][0])
+			continue;
+		for (size_t i = 1; i < size; i++)
+			pending[slot][i] = path[i];
+		pending[slot][0] = path[0];
+		return slot;
+	}
+	return -1;	/* too many or too long: such a file only outlives a signal */
+}
+
+static void
+forget(int slot)
+{
+	if (slot >= 0)
+		pending[slot][0] = 0;
+}
+
+void
+cn_output_cleanup(void)
+{
+	for (int slot = 0; slot < SLOTS; slot++)
+		if (pending[slot][0])
+			unlink((const char *)pending[slot]);
+}
+
+/* The part of path up to and including its last slash, as a length. */
+static size_t
+folder_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* Signals wait while a temporary file exists that pending[] does not know yet. */
+static int
+open_temporary(struct cn_output *output, struct cn_err *err)
+{
+	size_t folder = folder_length(output->path), size = strlen(output->path) + sizeof "..cn-XXXXXX";
+	sigset_t watched, before;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	output->temporary = cn_mem_array(size, 1, err);
+	if (!output->temporary)
+		return -1;
+	snprintf(output->temporary, size, "%.*s.%s.cn-XXXXXX", (int)folder, output->path, output->path + folder);
+	sigemptyset(&watched);
+	sigaddset(&watched, SIGINT);
+	sigaddset(&watched, SIGTERM);
+	sigaddset(&watched, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &watched, &before);
+	output->fd = mkostemp(output->temporary, O_CLOEXEC);
+	if (output->fd >= 0)
+		output->slot = remember(output->temporary);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (output->fd < 0) {
+		cn_err_errno(err, "cannot create %s", output->path);
+		cn_mem_free(output->temporary);
+		output->temporary = NULL;
+		return -1;
+	}
+	fchmod(output->fd, 0666 & ~mask);
+	return 0;
+}
+
+static int
+open_path(struct cn_output *output, const char *path, struct cn_err *err)
+{
+	struct stat status;
+
+	output->path = cn_mem_string(path, err);
+	if (!output->path)
+		return -1;
+	if (stat(path, &status) || S_ISREG(status.st_mode))
+		return open_temporary(output, err);
+	if (S_ISDIR(status.st_mode))
+		return cn_err_set(err, CN_FAILED, "cannot write %s: it is a folder", path);
+	output->fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (output->fd < 0)
+		return cn_err_errno(err, "cannot open %s", path);
+	output->pipe = S_ISFIFO(status.st_mode);
+	return 0;
+}
+
+static int
+open_standard(struct cn_output *output, int flags, struct cn_err *err)
+{
+	struct stat status;
+
+	if (isatty(STDOUT_FILENO) && !(flags & (CN_OUTPUT_FORCE | CN_OUTPUT_TEXT)))
+		return cn_err_set(err, CN_USAGE,
+			"binary data is not written to a terminal; use -o FILE, pipe it, or -f");
+	output->fd = STDOUT_FILENO;
+	output->pipe = !fstat(STDOUT_FILENO, &status) && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+	return 0;
+}
+
+struct cn_output *
+cn_output_open(const char *path, int flags, struct cn_err *err)
+{
+	struct cn_output *output = cn_mem_array(1, sizeof *output, err);
+	int failed;
+
+	if (!output)
+		return NULL;
+	output->fd = output->slot = -1;
+	if (path && !*path)
+		failed = cn_err_set(err, CN_USAGE, "the name of the output file is empty");
+	else if (!path || !strcmp(path, "-"))
+		failed = open_standard(output, flags, err);
+	else
+		failed = open_path(output, path, err);
+	if (failed) {
+		cn_output_free(output);
+		return NULL;
+	}
+#ifdef F_SETPIPE_SZ
+	if (output->pipe)	/* best effort: larger writes at a time between the programs of a pipe */
+		(void)fcntl(output->fd, F_SETPIPE_SZ, 1 << 20);
+#endif
+	return output;
+}
+
+int
+cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err)
+{
+	const char *from = bytes;
+
+	if (err->code || !output)
+		return -1;
+	while (size) {
+		ssize_t n = write(output->fd, from, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return cn_err_errno(err, "cannot write %s", cn_output_name(output));
+		from += n;
+		size -= (size_t)n;
+		output->offset += (size_t)n;
+	}
+	return 0;
+}
+
+const char *
+cn_output_name(const struct cn_output *output)
+{
+	return output && output->path ? output->path : "standard output";
+}
+
+bool
+cn_output_is_pipe(const struct cn_output *output)
+{
+	return output->pipe;
+}
+
+uint64_t
+cn_output_offset(const struct cn_output *output)
+{
+	return output->offset;
+}
+
+/* The rename lasts only once the folder is on disk too; file systems that cannot say so are forgiven. */
+static void
+sync_folder(const char *path, char *scratch)
+{
+	size_t folder = folder_length(path);
+	int fd;
+
+	snprintf(scratch, folder + 2, "%.*s", (int)(folder ? folder : 1), folder ? path : ".");
+	fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+}
+
+static int
+put_in_place(struct cn_output *output, struct cn_err *err)
+{
+	if (fsync(output->fd) && errno != EINVAL && errno != ENOTSUP)
+		return cn_err_errno(err, "cannot write %s", output->path);
+	if (rename(output->temporary, output->path))
+		return cn_err_errno(err, "cannot put %s in place", output->path);
+	forget(output->slot);
+	output->slot = -1;
+	sync_folder(output->path, output->temporary);
+	cn_mem_free(output->temporary);
+	output->temporary = NULL;
+	return 0;
+}
+
+int
+cn_output_finish(struct cn_output *output, struct cn_err *err)
+{
+	if (!output || output->finished)
+		return err->code ? -1 : 0;
+	output->finished = true;
+	if (!err->code && output->temporary)
+		put_in_place(output, err);
+	if (output->path && output->fd >= 0) {
+		if (close(output->fd) && !err->code)
+			cn_err_errno(err, "cannot write %s", output->path);
+		output->fd = -1;
+	}
+	return err->code ? -1 : 0;
+}
+
+void
+cn_output_free(struct cn_output *output)
+{
+	if (!output)
+		return;
+	if (output->path && output->fd >= 0)
+		close(output->fd);
+	if (output->temporary) {
+		unlink(output->temporary);
+		forget(output->slot);
+	}
+	cn_mem_free(output->temporary);
+	cn_mem_free(output->path);
+	cn_mem_free(output);
+}
