@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := all
 BUILD    ?= build
 CC       ?= cc
-PACKAGES := libzstd libsodium libarchive libjpeg spng jansson openblas
+PACKAGES := zlib libzstd libsodium libarchive libjpeg spng jansson openblas
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wno-missing-field-initializers -Werror
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Ilib -Iformats -pthread -ffp-contract=off $(WARNINGS) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS) $(SANITIZE)
