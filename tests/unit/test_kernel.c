@@ -1,0 +1,99 @@
+/* kernel: the promised order of additions, written out the slow way, and lengths of awkward rows. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "tensor/kernel.h"
+#include "tap.h"
+
+#include "base/banned.h"
+
+/* The order of the header, one addition at a time; volatile keeps every rounding. */
+static float
+slow_sum(const float *term, size_t n)
+{
+	volatile float lane[16] = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		lane[i % 16] = lane[i % 16] + term[i];
+	for (size_t width = 8; width; width /= 2)
+		for (size_t i = 0; i < width; i++)
+			lane[i] = lane[i] + lane[i + width];
+	return lane[0];
+}
+
+static void
+sums_in_order(struct cn_rng *rng)
+{
+	float a[300], b[300], product[300], square[300];
+	int dots = 1, distances = 1;
+
+	for (size_t n = 0; n <= 300; n++) {
+		for (size_t i = 0; i < n; i++) {
+			volatile float difference;
+
+			a[i] = cn_rng_normal(rng);
+			b[i] = cn_rng_normal(rng);
+			difference = a[i] - b[i];
+			product[i] = a[i] * b[i];
+			square[i] = difference * difference;
+		}
+		dots &= cn_kernel_dot(a, b, n) == slow_sum(product, n);
+		distances &= cn_kernel_distance2(a, b, n) == slow_sum(square, n);
+	}
+	TAP_OK(dots, "dot products of 0 to 300 elements have the bits of the written order");
+	TAP_OK(distances, "squared distances too");
+}
+
+static void
+any_alignment(struct cn_rng *rng)
+{
+	float a[140], b[140], first;
+	int same = 1;
+
+	for (size_t i = 0; i < 100; i++) {
+		a[i] = cn_rng_normal(rng);
+		b[i] = cn_rng_normal(rng);
+	}
+	first = cn_kernel_dot(a, b, 100);
+	for (size_t shift = 1; shift < 40; shift++) {
+		float moved[140];
+
+		memcpy(moved + shift, a, 100 * sizeof *a);
+		same &= cn_kernel_dot(moved + shift, b, 100) == first;
+	}
+	TAP_OK(same, "the address of a vector does not matter");
+}
+
+static void
+unit_lengths(struct cn_rng *rng)
+{
+	float x[3][37], huge[2] = { FLT_MAX, FLT_MAX }, small[2] = { 3e-30f, 4e-30f };
+
+	for (size_t i = 0; i < 3 * 37; i++)
+		x[i / 37][i % 37] = 5 * cn_rng_normal(rng);
+	memset(x[1], 0, sizeof x[1]);
+	cn_kernel_normalize(x[0], 3, 37);
+	TAP_NEAR(cn_kernel_dot(x[0], x[0], 37), 1, 1e-6, "a row has length one");
+	TAP_NEAR(cn_kernel_dot(x[2], x[2], 37), 1, 1e-6, "so has the last");
+	TAP_OK(cn_kernel_dot(x[1], x[1], 37) == 0, "a row of zeros stays zeros");
+	cn_kernel_normalize(huge, 1, 2);
+	TAP_NEAR(huge[0], sqrt(0.5), 1e-6, "the greatest numbers do not overflow");
+	cn_kernel_normalize(small, 1, 2);
+	TAP_NEAR(small[0], 3e-18, 1e-6, "a length below 1e-12 counts as 1e-12");
+}
+
+int
+main(void)
+{
+	struct cn_rng_key key;
+	struct cn_rng rng;
+
+	cn_rng_key_init(&key, 1, "test-kernel");
+	cn_rng_start(&rng, &key, 0, 0);
+	sums_in_order(&rng);
+	any_alignment(&rng);
+	unit_lengths(&rng);
+	return tap_done();
+}
