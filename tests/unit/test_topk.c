@@ -1,0 +1,204 @@
+/* topk: against sorting everything, in the places where a product in another order would choose otherwise. */
+#include <math.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "tensor/blas.h"
+#include "tensor/kernel.h"
+#include "tensor/topk.h"
+#include "tap.h"
+
+#include "base/banned.h"
+
+enum { MOST = 3000, WIDTH = 96, QUERIES = 150 };
+
+static float bank[MOST * WIDTH], query[QUERIES * WIDTH];
+static struct cn_topk_hit slow[QUERIES * MOST], fast[QUERIES * MOST], again[QUERIES * MOST];
+static uint32_t slow_drop[QUERIES * CN_TOPK_REASONS], fast_drop[QUERIES * CN_TOPK_REASONS];
+static struct cn_rng rng;
+
+struct scored {
+	float score;
+	uint32_t row;
+};
+
+static int
+by_score(const void *a, const void *b)
+{
+	const struct scored *x = a, *y = b;
+
+	if (x->score != y->score)
+		return x->score < y->score ? 1 : -1;
+	return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* The definition: score every row, sort, walk down. */
+static void
+naive(size_t n, size_t m, size_t d, size_t k, const struct cn_topk_rule *rule)
+{
+	static struct scored all[MOST];
+
+	memset(slow_drop, 0, sizeof slow_drop);
+	for (size_t q = 0; q < m; q++) {
+		size_t found = 0;
+
+		for (size_t i = 0; i < n; i++)
+			all[i] = (struct scored){ cn_kernel_dot(query + q * d, bank + i * d, d), (uint32_t)i };
+		qsort(all, n, sizeof *all, by_score);
+		for (size_t i = 0; i < n && found < k; i++) {
+			unsigned reason = rule->judge ? rule->judge(rule->context, q, all[i].row) : 0;
+
+			if (rule->ceiling && all[i].score > rule->ceiling[q])
+				reason = CN_TOPK_ABOVE;
+			if (reason)
+				slow_drop[q * CN_TOPK_REASONS + reason]++;
+			else
+				slow[q * k + found++] = (struct cn_topk_hit){ all[i].score, all[i].row, (uint32_t)i };
+		}
+		while (found < k)
+			slow[q * k + found++] = (struct cn_topk_hit){ 0, UINT32_MAX, UINT32_MAX };
+	}
+}
+
+static void
+agree(const char *what, size_t n, size_t m, size_t d, size_t k, struct cn_topk_rule rule)
+{
+	struct cn_err err = { 0 };
+	struct cn_pool *pool = cn_pool_new(3, &err);
+
+	rule.dropped = fast_drop;
+	naive(n, m, d, k, &rule);
+	cn_topk_select(bank, n, query, m, d, k, &rule, fast, NULL, &err);
+	TAP_OK(!err.code && memcmp(fast, slow, m * k * sizeof *fast) == 0, "%s: rows, order, scores and ranks", what);
+	TAP_OK(memcmp(fast_drop, slow_drop, m * CN_TOPK_REASONS * sizeof *fast_drop) == 0, "%s: counts of what was dropped", what);
+	cn_topk_select(bank, n, query, m, d, k, &rule, again, pool, &err);
+	TAP_OK(!err.code && memcmp(fast, again, m * k * sizeof *fast) == 0, "%s: three threads, the same bytes", what);
+	cn_pool_free(pool);
+}
+
+static void
+draw(float *x, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		x[i] = cn_rng_normal(&rng);
+}
+
+/* Rows that differ from one another in the last bits only: BLAS cannot order them. */
+static void
+draw_near_duplicates(size_t n, size_t d)
+{
+	draw(bank, d);
+	for (size_t i = 1; i < n; i++)
+		for (size_t j = 0; j < d; j++)
+			bank[i * d + j] = bank[j] * (1 + (float)cn_rng_below(&rng, 5) * 0x1p-24f);
+}
+
+static unsigned
+judge_thirds(void *context, size_t q, uint32_t row)
+{
+	(void)context;
+	return (row + q) % 3 ? 0 : 2 + (unsigned)(q % 2);
+}
+
+static unsigned
+judge_few(void *context, size_t q, uint32_t row)
+{
+	(void)context;
+	return row % 500 == q % 500 ? 0 : 7;
+}
+
+static int
+allow_even(void *context, size_t q, uint32_t row)
+{
+	(void)context, (void)q;
+	return row % 2 == 0;
+}
+
+static void
+plain_cases(void)
+{
+	const struct cn_topk_rule all = { 0 }, thirds = { judge_thirds }, few = { judge_few };
+
+	draw(bank, MOST * WIDTH);
+	draw(query, QUERIES * WIDTH);
+	cn_kernel_normalize(bank, MOST, WIDTH);
+	cn_kernel_normalize(query, QUERIES, WIDTH);
+	agree("unit vectors", MOST, QUERIES, WIDTH, 10, all);
+	agree("one query, one answer", MOST, 1, WIDTH, 1, all);
+	agree("a third is not allowed", 2500, QUERIES, WIDTH, 33, thirds);
+	agree("hardly any is allowed", MOST, 20, WIDTH, 16, few);
+	agree("more wanted than there are", 50, 20, WIDTH, 70, thirds);
+	agree("no bank", 0, 3, WIDTH, 4, all);
+	agree("odd width", 1025, 40, 7, 5, all);
+	for (size_t i = 0; i < MOST * WIDTH; i++)
+		bank[i] *= (float)(1 + i / WIDTH % 1000) * 100;
+	agree("rows of very different lengths", MOST, 30, WIDTH, 12, all);
+}
+
+static void
+awkward_cases(void)
+{
+	const struct cn_topk_rule all = { 0 }, thirds = { judge_thirds };
+
+	draw(query, QUERIES * WIDTH);
+	draw_near_duplicates(MOST, WIDTH);
+	agree("near duplicates", MOST, 30, WIDTH, 20, all);
+	agree("near duplicates, some not allowed", MOST, 30, WIDTH, 20, thirds);
+	for (size_t i = 1; i < MOST; i++)
+		memcpy(bank + i * WIDTH, bank, WIDTH * sizeof *bank);
+	agree("equal rows: the smaller number first", MOST, 5, WIDTH, 20, all);
+	memset(bank, 0, sizeof bank);
+	agree("zeros", 1000, 5, WIDTH, 20, all);
+	/* Ascending scores: every row is the best so far. */
+	memset(query, 0, sizeof query);
+	for (size_t i = 0; i < QUERIES; i++)
+		query[i * WIDTH] = i % 2 ? 1 : -1;
+	for (size_t i = 0; i < MOST; i++)
+		bank[i * WIDTH] = (float)i;
+	agree("ascending and descending", MOST, 10, WIDTH, 20, all);
+}
+
+static void
+ceilings(void)
+{
+	static float ceiling[QUERIES];
+	const struct cn_topk_rule rule = { judge_thirds, NULL, ceiling, NULL };
+
+	draw(bank, MOST * WIDTH);
+	draw(query, QUERIES * WIDTH);
+	cn_kernel_normalize(bank, MOST, WIDTH);
+	cn_kernel_normalize(query, QUERIES, WIDTH);
+	for (size_t q = 0; q < QUERIES; q++)
+		ceiling[q] = cn_rng_range(&rng, -0.5f, 0.3f);
+	agree("ceilings", MOST, QUERIES, WIDTH, 16, rule);
+	/* A ceiling that is exactly some row's score: that row still counts. */
+	for (size_t q = 0; q < QUERIES; q++)
+		ceiling[q] = cn_kernel_dot(query + q * WIDTH, bank + (q * 17 % MOST) * WIDTH, WIDTH);
+	agree("ceilings that are scores", MOST, QUERIES, WIDTH, 5, rule);
+	draw_near_duplicates(MOST, WIDTH);
+	for (size_t q = 0; q < QUERIES; q++)
+		ceiling[q] = cn_kernel_dot(query + q * WIDTH, bank + (q * 17 % MOST) * WIDTH, WIDTH);
+	agree("ceilings among near duplicates", MOST, 40, WIDTH, 5, rule);
+}
+
+int
+main(void)
+{
+	struct cn_rng_key key;
+	struct cn_err err = { 0 };
+	int even = 1;
+
+	cn_blas_begin();
+	cn_rng_key_init(&key, 2, "test-topk");
+	cn_rng_start(&rng, &key, 0, 0);
+	plain_cases();
+	awkward_cases();
+	ceilings();
+	cn_topk_search(bank, 100, query, 10, WIDTH, 60, allow_even, NULL, fast, NULL, &err);
+	for (size_t i = 0; i < 10 * 60; i++)
+		even &= i % 60 < 50 ? fast[i].row % 2 == 0 : fast[i].row == UINT32_MAX;
+	TAP_OK(even, "the plain search obeys allow and marks what is missing");
+	return tap_done();
+}
