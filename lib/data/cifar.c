@@ -52,9 +52,9 @@ store(const struct state *state, const unsigned char *record, struct cn_batch *b
 }
 
 static int
-read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
+read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 	unsigned char record[2 + 3 * PLANE];
 	const size_t size = 1 + (state->classes == 100) + 3 * PLANE;
 	size_t rows = 0, got;
@@ -79,16 +79,16 @@ read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
 }
 
 static void
-close_cifar(struct cn_source *source)
+close_cifar(struct cn_import *import)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 
 	cn_unpack_free(state->unpack);
 	cn_mem_free(state);
 }
 
 int
-cn_cifar_open(struct cn_source *source, const char *const *path, size_t n, unsigned classes, struct cn_err *err)
+cn_cifar_open(struct cn_import *import, const char *const *path, size_t n, unsigned classes, struct cn_err *err)
 {
 	const struct cn_shape image = { 3, { SIDE, SIDE, 3 } }, scalar = { 0 };
 	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);
@@ -96,14 +96,14 @@ cn_cifar_open(struct cn_source *source, const char *const *path, size_t n, unsig
 	if (!state)
 		return -1;
 	*state = (struct state){ .path = path, .n = n, .classes = classes };
-	*source = (struct cn_source){ .state = state, .read = read_rows, .close = close_cifar };
-	cn_source_init(source, "cifar", err);
-	cn_schema_add(&source->schema, "x", CN_DTYPE_U8, &image, err);
-	cn_schema_add(&source->schema, "label", CN_DTYPE_I32, &scalar, err);
+	*import = (struct cn_import){ .state = state, .read = read_rows, .close = close_cifar };
+	cn_import_init(import, "cifar", err);
+	cn_schema_add(&import->schema, "x", CN_DTYPE_U8, &image, err);
+	cn_schema_add(&import->schema, "label", CN_DTYPE_I32, &scalar, err);
 	if (classes == 100)
-		cn_schema_add(&source->schema, "group", CN_DTYPE_U64, &scalar, err);
+		cn_schema_add(&import->schema, "group", CN_DTYPE_U64, &scalar, err);
 	else
-		cn_meta_set(&source->meta, "label.names",
+		cn_meta_set(&import->meta, "label.names",
 			"airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck", err);
 	current(state, err);
 	return err->code ? -1 : 0;

@@ -148,7 +148,7 @@ cover(const struct scene *scene, double x, double y, double pixel, double *depth
 
 	power(x / safe, y / safe, scene->lobes, &c, &s);
 	const double edge = 1 + scene->lobe * c + scene->point * (2 * c * c - 1);
-	const double slope = scene->lobes * (scene->lobe * s + 4 * scene->point * c * s) / safe;
+	const double slope = scene->lobes * (scene->lobe * s + 4 * scene->point * c * s) / (r > 0.5 ? r : 0.5);
 	const double distance = (edge - r) / sqrt(1 + slope * slope);
 
 	*depth = clamp(distance);
@@ -279,9 +279,9 @@ draw_row(void *context, size_t i, size_t worker)
 }
 
 static int
-read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
+read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 {
-	const struct state *state = source->state;
+	const struct state *state = import->state;
 	struct work work = {
 		.config = &state->config, .batch = batch,
 		.x = cn_schema_find(&batch->schema, "x"), .pos = cn_schema_find(&batch->schema, "pos"),
@@ -293,9 +293,9 @@ read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
 }
 
 static void
-close_demo(struct cn_source *source)
+close_demo(struct cn_import *import)
 {
-	cn_mem_free(source->state);
+	cn_mem_free(import->state);
 }
 
 static int
@@ -312,7 +312,7 @@ check(const struct cn_demo_config *config, struct cn_err *err)
 }
 
 int
-cn_demo_open(struct cn_source *source, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err)
+cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err)
 {
 	const struct cn_shape image = { 3, { config->size, config->size, 3 } }, scalar = { 0 };
 
@@ -322,15 +322,15 @@ cn_demo_open(struct cn_source *source, const struct cn_demo_config *config, stru
 	if (!state)
 		return -1;
 	*state = (struct state){ .config = *config, .pool = pool };
-	*source = (struct cn_source){
+	*import = (struct cn_import){
 		.state = state, .read = read_rows, .close = close_demo,
 		.first_id = config->test ? CN_DEMO_TEST_ID : 0,
 	};
-	cn_source_init(source, "demo", err);
-	cn_schema_add(&source->schema, "x", CN_DTYPE_U8, &image, err);
+	cn_import_init(import, "demo", err);
+	cn_schema_add(&import->schema, "x", CN_DTYPE_U8, &image, err);
 	if (config->pairs)
-		cn_schema_add(&source->schema, "pos", CN_DTYPE_U8, &image, err);
-	cn_schema_add(&source->schema, "label", CN_DTYPE_I32, &scalar, err);
-	cn_schema_add(&source->schema, "group", CN_DTYPE_U64, &scalar, err);
-	return cn_meta_set(&source->meta, "source.version", DEMO_VERSION, err);
+		cn_schema_add(&import->schema, "pos", CN_DTYPE_U8, &image, err);
+	cn_schema_add(&import->schema, "label", CN_DTYPE_I32, &scalar, err);
+	cn_schema_add(&import->schema, "group", CN_DTYPE_U64, &scalar, err);
+	return cn_meta_set(&import->meta, "source.version", DEMO_VERSION, err);
 }

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
-#include "data/source.h"
+#include "data/import.h"
 
 #define CN_DEMO_CLASSES 4096	/* at most so many fine classes */
 #define CN_DEMO_TEST_ID ((uint64_t)1000000000)	/* ids of the test split count from here, those of train from 0 */
@@ -32,7 +32,7 @@ struct cn_demo_config {
 };
 
 /* Fields: id, x u8 [size,size,3], pos like x (pairs), label i32 (fine class), group u64 (coarse class).  Any prefix of rows is balanced: each run of "classes" rows holds every fine class once. */
-int cn_demo_open(struct cn_source *source, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err);
+int cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err);
 
 /* The fine class of a row. */
 unsigned cn_demo_label(const struct cn_demo_config *config, uint64_t row);

@@ -90,9 +90,9 @@ read_part(struct part *part, void *to, size_t rows, struct cn_err *err)
 }
 
 static int
-read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
+read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 	const int label = cn_schema_find(&batch->schema, "label");
 
 	if (read_part(&state->values, batch->column[1], batch->rows, err))
@@ -108,7 +108,7 @@ read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
 			memcpy(cn_batch_at(batch, label, i), &value, sizeof value);
 		}
 	}
-	if (source->given + batch->rows < source->rows)
+	if (import->given + batch->rows < import->rows)
 		return 0;
 	if (label >= 0 && cn_unpack_ended(state->labels.unpack, err))
 		return -1;
@@ -116,9 +116,9 @@ read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
 }
 
 static void
-close_idx(struct cn_source *source)
+close_idx(struct cn_import *import)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 
 	cn_unpack_free(state->values.unpack);
 	cn_unpack_free(state->labels.unpack);
@@ -127,7 +127,7 @@ close_idx(struct cn_source *source)
 }
 
 static int
-open_labels(struct cn_source *source, struct state *state, const char *path, struct cn_err *err)
+open_labels(struct cn_import *import, struct state *state, const char *path, struct cn_err *err)
 {
 	static const struct cn_shape scalar = { 0 };
 	const struct part *labels = &state->labels;
@@ -140,24 +140,24 @@ open_labels(struct cn_source *source, struct state *state, const char *path, str
 	if (labels->rows != state->values.rows)
 		return cn_err_set(err, CN_FAILED, "%s: %" PRIu32 " labels for the %" PRIu32 " rows of %s", name, labels->rows,
 			state->values.rows, cn_unpack_name(state->values.unpack));
-	return cn_schema_add(&source->schema, "label", CN_DTYPE_I32, &scalar, err) < 0 ? -1 : 0;
+	return cn_schema_add(&import->schema, "label", CN_DTYPE_I32, &scalar, err) < 0 ? -1 : 0;
 }
 
 int
-cn_idx_open(struct cn_source *source, const char *values, const char *labels, struct cn_err *err)
+cn_idx_open(struct cn_import *import, const char *values, const char *labels, struct cn_err *err)
 {
 	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);
 
 	if (!state)
 		return -1;
-	*source = (struct cn_source){ .state = state, .read = read_rows, .close = close_idx };
-	if (cn_source_init(source, "idx", err) || open_part(&state->values, values, err))
+	*import = (struct cn_import){ .state = state, .read = read_rows, .close = close_idx };
+	if (cn_import_init(import, "idx", err) || open_part(&state->values, values, err))
 		return -1;
 	struct cn_shape x = state->values.shape;
 	if (x.rank == 2 && state->values.dtype == CN_DTYPE_U8)
 		x.dim[x.rank++] = 1;
-	source->rows = state->values.rows;
-	if (cn_schema_add(&source->schema, "x", state->values.dtype, &x, err) < 0)
+	import->rows = state->values.rows;
+	if (cn_schema_add(&import->schema, "x", state->values.dtype, &x, err) < 0)
 		return -1;
-	return labels ? open_labels(source, state, labels, err) : 0;
+	return labels ? open_labels(import, state, labels, err) : 0;
 }

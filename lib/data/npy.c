@@ -179,15 +179,15 @@ read_part(struct state *state, struct part *part, void *column, size_t rows, str
 }
 
 static int
-read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
+read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 	const bool labelled = state->labels.unpack;
 
 	if (read_part(state, &state->values, batch->column[1], batch->rows, err)
 	    || (labelled && read_part(state, &state->labels, batch->column[2], batch->rows, err)))
 		return -1;
-	if (source->given + batch->rows < source->rows)
+	if (import->given + batch->rows < import->rows)
 		return 0;
 	if (labelled && cn_unpack_ended(state->labels.unpack, err))
 		return -1;
@@ -195,9 +195,9 @@ read_rows(struct cn_source *source, struct cn_batch *batch, struct cn_err *err)
 }
 
 static void
-close_npy(struct cn_source *source)
+close_npy(struct cn_import *import)
 {
-	struct state *state = source->state;
+	struct state *state = import->state;
 
 	cn_unpack_free(state->values.unpack);
 	cn_unpack_free(state->labels.unpack);
@@ -207,7 +207,7 @@ close_npy(struct cn_source *source)
 
 /* Gives a part its field; a label must be one integer per row. */
 static int
-add_field(struct cn_source *source, struct part *part, const char *field, struct cn_err *err)
+add_field(struct cn_import *import, struct part *part, const char *field, struct cn_err *err)
 {
 	if (!strcmp(field, "label")) {
 		if (part->shape.rank || cn_dtype_is_float(part->stored))
@@ -216,25 +216,25 @@ add_field(struct cn_source *source, struct part *part, const char *field, struct
 	}
 	if (!strcmp(field, "z") && cn_dtype_is_float(part->stored))
 		part->dtype = CN_DTYPE_F32;
-	return cn_schema_add(&source->schema, field, part->dtype, &part->shape, err) < 0 ? -1 : 0;
+	return cn_schema_add(&import->schema, field, part->dtype, &part->shape, err) < 0 ? -1 : 0;
 }
 
 int
-cn_npy_open(struct cn_source *source, const char *values, const char *labels, const char *field, struct cn_err *err)
+cn_npy_open(struct cn_import *import, const char *values, const char *labels, const char *field, struct cn_err *err)
 {
 	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);
 
 	if (!state)
 		return -1;
-	*source = (struct cn_source){ .state = state, .close = close_npy };
-	if (cn_source_init(source, "npy", err) || open_part(&state->values, values, err))
+	*import = (struct cn_import){ .state = state, .close = close_npy };
+	if (cn_import_init(import, "npy", err) || open_part(&state->values, values, err))
 		return -1;
 	struct part *part = &state->values;
 	if (!field)
 		field = part->shape.rank == 1 && cn_dtype_is_float(part->stored) ? "z" : "x";
-	source->rows = part->rows;
-	source->read = part->rows ? read_rows : NULL;
-	if (add_field(source, part, field, err))
+	import->rows = part->rows;
+	import->read = part->rows ? read_rows : NULL;
+	if (add_field(import, part, field, err))
 		return -1;
 	if (!labels)
 		return 0;
@@ -243,7 +243,7 @@ cn_npy_open(struct cn_source *source, const char *values, const char *labels, co
 	if (state->labels.rows != part->rows)
 		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " labels for the %" PRIu64 " rows of %s",
 			cn_unpack_name(state->labels.unpack), state->labels.rows, part->rows, cn_unpack_name(part->unpack));
-	return add_field(source, &state->labels, "label", err);
+	return add_field(import, &state->labels, "label", err);
 }
 
 size_t

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "data/source.h"
+#include "data/import.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -17,7 +17,7 @@
  * a second array of integers with one axis (labels NULL: none).  Under the name z floats of 16 and 64 bits
  * become f32; under the name label integers with one axis become i32.
  */
-int cn_npy_open(struct cn_source *source, const char *values, const char *labels, const char *field, struct cn_err *err);
+int cn_npy_open(struct cn_import *import, const char *values, const char *labels, const char *field, struct cn_err *err);
 
 /*
  * A version 1 header for rows rows of this type into buffer: its size, a multiple of 64, or 0 when it does
