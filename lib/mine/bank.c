@@ -1,0 +1,146 @@
+/* A bank grows chunk by chunk as its stream is read; its size is checked before each step. */
+#include <sodium.h>
+
+#include "base/mem.h"
+#include "mine/bank.h"
+#include "stream/batch.h"
+
+#include "base/banned.h"
+
+enum { ID, CONTENT, LABEL, UNIT, VALUE, BY_ID };
+
+uint64_t
+cn_bank_hash(const void *bytes, size_t size)
+{
+	unsigned char digest[crypto_generichash_BYTES_MIN];
+	uint64_t hash = 0;
+
+	crypto_generichash(digest, sizeof digest, bytes, size, NULL, 0);
+	for (size_t i = 0; i < sizeof hash; i++)
+		hash |= (uint64_t)digest[i] << 8 * i;
+	return hash;
+}
+
+static uint64_t
+row_bytes(const struct cn_bank *bank, const struct cn_bank_config *config)
+{
+	return sizeof *bank->id + (config->content >= 0 ? sizeof *bank->content : 0) +
+		(config->label >= 0 ? sizeof *bank->label : 0) + bank->dim * sizeof *bank->unit +
+		bank->value_bytes + sizeof *bank->by_id;
+}
+
+static int
+check_size(const struct cn_bank *bank, const struct cn_bank_config *config, const char *file, uint64_t rows, struct cn_err *err)
+{
+	const uint64_t each = row_bytes(bank, config);
+
+	if (rows >= CN_BANK_NONE)
+		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows is too large, at most 4294967294 are possible",
+			file, (unsigned long long)rows);
+	if (config->memory && rows > config->memory / each)
+		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows takes %llu MiB, more than --memory allows (%llu MiB)",
+			file, (unsigned long long)rows, (unsigned long long)(rows * each >> 20),
+			(unsigned long long)(config->memory >> 20));
+	return 0;
+}
+
+static int
+grow(struct cn_bank *bank, const struct cn_bank_config *config, size_t rows, struct cn_err *err)
+{
+	cn_mem_grow((void **)&bank->id, &bank->room[ID], rows, sizeof *bank->id, err);
+	if (config->content >= 0)
+		cn_mem_grow((void **)&bank->content, &bank->room[CONTENT], rows, sizeof *bank->content, err);
+	if (config->label >= 0)
+		cn_mem_grow((void **)&bank->label, &bank->room[LABEL], rows, sizeof *bank->label, err);
+	if (config->vector)
+		cn_mem_grow((void **)&bank->unit, &bank->room[UNIT], rows, bank->dim * sizeof *bank->unit, err);
+	if (config->value >= 0)
+		cn_mem_grow((void **)&bank->value, &bank->room[VALUE], rows, bank->value_bytes, err);
+	cn_mem_grow((void **)&bank->by_id, &bank->room[BY_ID], rows, sizeof *bank->by_id, err);
+	return err->code ? -1 : 0;
+}
+
+static int
+append(struct cn_bank *bank, const struct cn_bank_config *config, const struct cn_batch *batch, struct cn_err *err)
+{
+	const size_t at = bank->rows;
+
+	if (grow(bank, config, at + batch->rows, err) < 0)
+		return -1;
+	memcpy(bank->id + at, batch->column[config->id], batch->rows * sizeof *bank->id);
+	if (config->label >= 0)
+		memcpy(bank->label + at, batch->column[config->label], batch->rows * sizeof *bank->label);
+	if (config->value >= 0)
+		memcpy(bank->value + at * bank->value_bytes, batch->column[config->value], batch->rows * bank->value_bytes);
+	for (size_t i = 0; i < batch->rows && config->content >= 0; i++)
+		bank->content[at + i] = cn_bank_hash(cn_batch_at(batch, config->content, i),
+			cn_field_bytes(&batch->schema.field[config->content]));
+	if (config->vector && cn_vector_read(config->vector, batch, bank->unit + at * bank->dim, err) < 0)
+		return -1;
+	bank->rows += batch->rows;
+	return 0;
+}
+
+static int
+by_id_then_row(const void *a, const void *b, void *context)
+{
+	const uint64_t *id = context;
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	if (id[x] != id[y])
+		return id[x] < id[y] ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+int
+cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err)
+{
+	const char *file = cn_reader_name(reader);
+	struct cn_batch batch = { 0 };
+
+	if (err->code)
+		return -1;
+	bank->dim = config->vector ? config->vector->dim : 0;
+	if (config->value >= 0)
+		bank->value_bytes = cn_field_bytes(&cn_reader_schema(reader)->field[config->value]);
+	check_size(bank, config, file, cn_reader_rows_hint(reader), err);
+	while (!err->code && cn_reader_next(reader, &batch, err) > 0)
+		if (check_size(bank, config, file, bank->rows + batch.rows, err) == 0)
+			append(bank, config, &batch, err);
+	cn_batch_release(&batch);
+	if (err->code)
+		return -1;
+	for (size_t i = 0; i < bank->rows; i++)
+		bank->by_id[i] = (uint32_t)i;
+	if (bank->rows)
+		qsort_r(bank->by_id, bank->rows, sizeof *bank->by_id, by_id_then_row, bank->id);
+	return 0;
+}
+
+uint32_t
+cn_bank_find(const struct cn_bank *bank, uint64_t id)
+{
+	size_t low = 0, high = bank->rows;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (bank->id[bank->by_id[middle]] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < bank->rows && bank->id[bank->by_id[low]] == id ? bank->by_id[low] : CN_BANK_NONE;
+}
+
+void
+cn_bank_release(struct cn_bank *bank)
+{
+	cn_mem_free(bank->id);
+	cn_mem_free(bank->content);
+	cn_mem_free(bank->label);
+	cn_mem_free(bank->unit);
+	cn_mem_free(bank->value);
+	cn_mem_free(bank->by_id);
+	*bank = (struct cn_bank){ 0 };
+}

@@ -1,0 +1,51 @@
+/*
+ * bank - the rows that negatives are chosen from, in memory: identity, content hash, label, vector, sample.
+ *
+ * A bank is read once from a whole, verified stream and never changes; it is shared by all threads.
+ * It answers which row carries an id, and gives back samples and vectors by row.
+ */
+#ifndef CN_MINE_BANK_H
+#define CN_MINE_BANK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mine/vector.h"
+#include "stream/reader.h"
+#include "stream/schema.h"
+
+#define CN_BANK_NONE UINT32_MAX
+
+struct cn_bank {
+	size_t rows, dim;
+	uint64_t *id;		/* (rows) */
+	uint64_t *content;	/* (rows) hashes of the content field, or NULL */
+	int32_t *label;		/* (rows), or NULL */
+	float *unit;		/* (rows, dim) of unit length, or NULL */
+	unsigned char *value;	/* (rows, value_bytes), or NULL */
+	size_t value_bytes;
+	uint32_t *by_id;	/* row numbers in the order of (id, row) */
+	size_t room[6];		/* rows allocated of each of the above, for cn_mem_grow */
+};
+
+/* What to keep of a stream.  Field indices are of the reader's schema; -1 = do not keep. */
+struct cn_bank_config {
+	const struct cn_vector *vector;	/* NULL: no vectors */
+	int id, content, label, value;
+	uint64_t memory;		/* the most bytes the bank may take; 0 = no limit */
+};
+
+/* Reads all rows.  A bank that would take more than memory is refused with its size and the option to raise. */
+int cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err);
+
+/* The first row with this id, or CN_BANK_NONE. */
+uint32_t cn_bank_find(const struct cn_bank *bank, uint64_t id);
+
+/* 64 bits of BLAKE2b over the bytes: equal bytes, equal hash. */
+uint64_t cn_bank_hash(const void *bytes, size_t size);
+
+void cn_bank_release(struct cn_bank *bank);
+
+#endif

@@ -1,0 +1,59 @@
+/* Where vectors come from, and the promise that they are finite and of unit length. */
+#include "mine/vector.h"
+#include "tensor/dtype.h"
+#include "tensor/kernel.h"
+
+#include "base/banned.h"
+
+int
+cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const char *file, const char *name,
+	struct cn_encoder *encoder, struct cn_err *err)
+{
+	const char *hint = encoder ? "a model embeds samples" : "make vectors with cn-embed, or name a model with -m";
+
+	*vector = (struct cn_vector){ encoder, -1, 0, file };
+	vector->field = cn_schema_need(schema, file, name, 0, encoder ? -1 : 1, hint, err);
+	if (vector->field < 0)
+		return -1;
+	if (!encoder) {
+		vector->dim = cn_shape_count(&schema->field[vector->field].shape);
+		return 0;
+	}
+	vector->dim = cn_encoder_dim(encoder, CN_ENCODER_HEAD);
+	return cn_encoder_check(encoder, &schema->field[vector->field], file, err);
+}
+
+static int
+refuse_nonfinite(const struct cn_vector *vector, const struct cn_batch *batch, size_t at, struct cn_err *err)
+{
+	const unsigned long long row = batch->first_row + at / vector->dim;
+	const char *name = batch->schema.field[vector->field].name;
+
+	if (vector->encoder)
+		return cn_err_set(err, CN_FAILED, "%s: row %llu: the model makes of field '%s' a vector that is not finite; "
+			"train it anew with a lower --lr", vector->file, row, name);
+	return cn_err_set(err, CN_FAILED, "%s: row %llu: field '%s' is not finite, such a vector has no neighbours; "
+		"look at it with cn-info --text", vector->file, row, name);
+}
+
+int
+cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, float *unit, struct cn_err *err)
+{
+	const struct cn_field *field = &batch->schema.field[vector->field];
+	const size_t count = batch->rows * vector->dim;
+	size_t at;
+
+	if (err->code)
+		return -1;
+	if (vector->encoder) {
+		if (cn_encoder_embed(vector->encoder, batch->column[vector->field], batch->rows, CN_ENCODER_HEAD, unit, err) < 0)
+			return -1;
+	} else {
+		cn_dtype_to_f32(field->dtype, batch->column[vector->field], unit, count);
+	}
+	at = cn_dtype_find_nonfinite(CN_DTYPE_F32, unit, count);
+	if (at < count)
+		return refuse_nonfinite(vector, batch, at, err);
+	cn_kernel_normalize(unit, batch->rows, vector->dim);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * vector - unit vectors of the rows of a stream, to compare by cosine.
+ *
+ * They are read from a field that holds vectors (z, pos_z; any number type), or computed from samples
+ * (x, pos) by the head of an encoder, the space its contrastive loss compares in.
+ */
+#ifndef CN_MINE_VECTOR_H
+#define CN_MINE_VECTOR_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "nn/encoder.h"
+#include "stream/batch.h"
+#include "stream/schema.h"
+
+struct cn_vector {
+	struct cn_encoder *encoder;	/* NULL: the field holds vectors; not owned */
+	int field;			/* index in the schema; -1 = this stream has none */
+	size_t dim;
+	const char *file;		/* for messages; not owned */
+};
+
+/* Looks for the field of that name: x or pos with an encoder, z or pos_z without.  Refuses, naming the remedy. */
+int cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const char *file, const char *name,
+	struct cn_encoder *encoder, struct cn_err *err);
+
+/* Vectors of unit length (rows of batch, dim) of all rows; refuses numbers that are not finite, by file, field and row. */
+int cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, float *unit, struct cn_err *err);
+
+#endif
