@@ -2,21 +2,68 @@
 .DEFAULT_GOAL := all
 BUILD    ?= build
 CC       ?= cc
-PACKAGES := zlib libzstd libsodium libarchive libjpeg spng jansson openblas
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wno-missing-field-initializers -Werror
 CFLAGS   ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Ilib -Iformats -pthread -ffp-contract=off $(WARNINGS) $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS) $(SANITIZE)
-LDLIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -pthread $(SANITIZE)
+PREFIX   ?= /usr/local
+VERSION  := $(shell sed -n 's/^\#define CN_VERSION "\(.*\)"/\1/p' lib/base/tool.h)
 
-LIB_SRC  := $(wildcard lib/*/*.c)
-LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/%.o)
+# Rooms of lib/, each may include only itself and those before it; rooms joined by a comma do not know each other.
+LAYERS   := base tensor stream data nn loss augment,mine,gen,eval
+
+PACKAGES := libzstd libsodium libarchive libjpeg spng jansson openblas
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 \
+	-Wno-missing-field-initializers -Werror
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Ilib -Iformats -pthread -ffp-contract=off $(WARNINGS) \
+	$(shell pkg-config --cflags $(PACKAGES) 2>/dev/null) $(CFLAGS) $(SANITIZE)
+LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -pthread $(SANITIZE)
+
+LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 PROGRAMS := $(patsubst bin/%.c,$(BUILD)/bin/%,$(wildcard bin/cn-*.c))
-UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNITS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+PAGES    := $(patsubst man/%.1.in,$(BUILD)/man/%.1,$(wildcard man/*.1.in)) $(patsubst man/%,$(BUILD)/man/%,$(wildcard man/*.[57]))
+export BUILD LAYERS PACKAGES CC
 
-## all: build the programs into build/bin
-all: $(PROGRAMS)
+## all: build the programs into build/bin and their manual pages into build/man
+all: $(PROGRAMS) $(PAGES)
+
+## help: list what make can do
+help:
+	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST)) | awk -F': ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+## deps: install the libraries and tools that are missing; does nothing when all are there
+deps:
+	@tests/deps.sh
+
+# Libraries are looked up when make starts, so what follows deps is a make of its own.
+## demo: set up, train with random, hard and generated negatives, and compare them (3 minutes)
+demo: deps
+	@$(MAKE) --no-print-directory all
+	tests/workflows/demo.sh
+
+## check: set up and run all tests but the slow proofs (less than 10 minutes)
+check: deps
+	@$(MAKE) --no-print-directory all units
+	@tests/run.sh
+
+## full: check, then clang, sanitizers, fuzzing and the workflows
+full: check
+	@tests/full.sh
+
+## bench: measure speed beside other programs
+bench: all
+	@set -e; for script in tests/bench/*.sh; do $$script; done
+
+## asan: build with address and undefined behaviour sanitizers into build/asan
+asan:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SANITIZE='-fsanitize=address,undefined \
+		-fno-sanitize-recover=undefined -fno-omit-frame-pointer' all units fuzzers
+
+## fuzz: feed mutated streams and models to the readers of the sanitizer build
+fuzz: asan
+	@BUILD=$(BUILD)/asan tests/fuzz.sh
 
 units: $(UNITS)
+fuzzers: $(FUZZERS)
 
 $(BUILD)/libcn.a: $(LIB_OBJ)
 	@rm -f $@
@@ -29,12 +76,33 @@ $(BUILD)/%.o: %.c
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(BUILD)/libcn.a
 	$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libcn.a
+$(UNITS) $(FUZZERS): %: %.o $(BUILD)/libcn.a
 	$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
+# A page's lines @SYNOPSIS@ and @OPTIONS@ become what the program says of its option table.
+$(BUILD)/man/%.1: man/%.1.in $(BUILD)/bin/%
+	@mkdir -p $(@D)
+	$(BUILD)/bin/$* --mdoc >$@.mdoc
+	awk -f man/fill.awk $@.mdoc $< >$@.new
+	@rm $@.mdoc
+	@mv $@.new $@
+
+$(BUILD)/man/%: man/%
+	@mkdir -p $(@D)
+	cp $< $@
+
+## install: install programs, library, headers, manual and completion below PREFIX (and DESTDIR)
+install: all $(BUILD)/libcn.a
+	@sh lib/install.sh install '$(DESTDIR)' '$(PREFIX)' '$(VERSION)'
+
+## uninstall: remove what install put there
+uninstall:
+	@sh lib/install.sh uninstall '$(DESTDIR)' '$(PREFIX)' '$(VERSION)'
+
+## clean: remove the build folder
 clean:
 	rm -rf $(BUILD)
 
--include $(LIB_OBJ:.o=.d) $(PROGRAMS:$(BUILD)/bin/%=$(BUILD)/bin/%.d) $(UNITS:=.d)
-.PHONY: all units clean
+-include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d)
+.PHONY: all help deps demo check full bench asan fuzz units fuzzers install uninstall clean
 .SECONDARY:

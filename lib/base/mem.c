@@ -24,7 +24,9 @@ cn_mem_array(size_t n, size_t size, struct cn_err *err)
 	if (err->code)
 		return NULL;
 	if (!cn_mem_multiply(n, size, &bytes) || bytes > SIZE_MAX / 2) {
-		cn_err_set(err, CN_FAILED, "out of memory: %zu elements of %zu bytes do not fit an address space", n, size);
+		cn_err_set(err, CN_FAILED,
+			"out of memory: %zu elements of %zu bytes do not fit an address space",
+			n, size);
 		return NULL;
 	}
 	/* aligned_alloc wants a multiple of the alignment; an empty array is still a block of its own */

@@ -53,7 +53,8 @@ cn_meta_set_bytes(struct cn_meta *meta, const char *key, const void *value, size
 		return 0;
 	}
 	name = cn_mem_string(key, err);
-	if (!name || cn_mem_grow((void **)&meta->pair, &meta->capacity, meta->n + 1, sizeof *meta->pair, err)) {
+	if (!name || cn_mem_grow((void **)&meta->pair, &meta->capacity, meta->n + 1, sizeof *meta->pair,
+		err)) {
 		cn_mem_free(name);
 		cn_mem_free(copy);
 		return -1;
@@ -107,7 +108,8 @@ cn_meta_merge(struct cn_meta *to, const struct cn_meta *from, struct cn_err *err
 	for (size_t i = 0; i < from->n; i++) {
 		const struct cn_pair *pair = &from->pair[i];
 
-		if (!cn_meta_get(to, pair->key) && cn_meta_set_bytes(to, pair->key, pair->value, pair->size, err))
+		if (!cn_meta_get(to, pair->key) && cn_meta_set_bytes(to, pair->key, pair->value, pair->size,
+			err))
 			return -1;
 	}
 	return err->code ? -1 : 0;

@@ -23,7 +23,8 @@ struct cn_meta {
 
 /* Sets or replaces; copies both.  0 or -1. */
 int cn_meta_set(struct cn_meta *meta, const char *key, const char *value, struct cn_err *err);
-int cn_meta_set_bytes(struct cn_meta *meta, const char *key, const void *value, size_t size, struct cn_err *err);
+int cn_meta_set_bytes(struct cn_meta *meta, const char *key, const void *value, size_t size,
+	struct cn_err *err);
 
 /* As cn_meta_set with a printf format. */
 __attribute__((format(printf, 3, 5)))

@@ -10,12 +10,12 @@
 
 #include "base/banned.h"
 
-/* What a row is called in messages: "-k, --count" would be long, so the long name alone. */
+/* A row is called by its long name in messages. */
 static int
 refuse(const struct cn_opt *opt, struct cn_err *err, const char *what, const char *word)
 {
-	return cn_err_set(err, CN_USAGE, "--%s %s%s%s%s", opt->name, what, word ? ", not '" : "", word ? word : "",
-		word ? "'" : "");
+	return cn_err_set(err, CN_USAGE, "--%s %s%s%s%s", opt->name, what, word ? ", not '" : "",
+		word ? word : "", word ? "'" : "");
 }
 
 static bool
@@ -29,7 +29,8 @@ check_range(const struct cn_opt *opt, double value, const char *word, struct cn_
 {
 	if (!has_range(opt) || (value >= opt->min && value <= opt->max))
 		return 0;
-	return cn_err_set(err, CN_USAGE, "--%s must lie in %.15g to %.15g, not '%s'", opt->name, opt->min, opt->max, word);
+	return cn_err_set(err, CN_USAGE, "--%s must lie in %.15g to %.15g, not '%s'", opt->name, opt->min,
+		opt->max, word);
 }
 
 static int
@@ -129,7 +130,7 @@ add_text(const struct cn_opt *opt, const char *word, struct cn_texts *texts, str
 	return 0;
 }
 
-/* The one setter, for defaults and the user's words alike.  The levels of a stream are known by name. */
+/* The one setter, for defaults and the user's words alike. */
 static int
 set(const struct cn_opt *opt, void *config, const char *word, struct cn_err *err)
 {
@@ -225,7 +226,8 @@ parse_long(const struct cn_opt *opts, void *config, int argc, char **argv, int *
 		return set(opt, config, cleared ? "0" : "1", err);
 	}
 	if (!equals && *i + 1 >= argc)
-		return cn_err_set(err, CN_USAGE, "--%s wants a value: %s", opt->name, opt->arg ? opt->arg : "value");
+		return cn_err_set(err, CN_USAGE, "--%s wants a value: %s", opt->name,
+			opt->arg ? opt->arg : "value");
 	return set(opt, config, equals ? equals + 1 : argv[++*i], err);
 }
 
@@ -246,7 +248,8 @@ parse_letters(const struct cn_opt *opts, void *config, int argc, char **argv, in
 			continue;
 		}
 		if (!letter[1] && *i + 1 >= argc)
-			return cn_err_set(err, CN_USAGE, "-%c wants a value: %s", opt->letter, opt->arg ? opt->arg : "value");
+			return cn_err_set(err, CN_USAGE, "-%c wants a value: %s", opt->letter,
+				opt->arg ? opt->arg : "value");
 		return set(opt, config, letter[1] ? letter + 1 : argv[++*i], err);
 	}
 	return 0;
@@ -366,7 +369,14 @@ describe(const struct cn_opt *opt, const void *config, struct cn_meta *to, struc
 static bool
 differs(const struct cn_opt *opt, const void *config, struct cn_err *err)
 {
-	union { long long i; double r; int c; const char *t; struct cn_reals rs; struct cn_texts ts; } fresh = { .i = 0 };
+	union {
+		long long i;
+		double r;
+		int c;
+		const char *t;
+		struct cn_reals rs;
+		struct cn_texts ts;
+	} fresh;
 	const void *slot = (const char *)config + opt->slot.offset;
 	struct cn_opt moved = *opt;
 
@@ -386,7 +396,8 @@ differs(const struct cn_opt *opt, const void *config, struct cn_err *err)
 	case CN_OPT_REALS: {
 		const struct cn_reals *reals = slot;
 
-		return reals->n != fresh.rs.n || memcmp(reals->value, fresh.rs.value, reals->n * sizeof *reals->value);
+		return reals->n != fresh.rs.n || memcmp(reals->value, fresh.rs.value,
+			reals->n * sizeof *reals->value);
 	}
 	case CN_OPT_TEXT:
 	case CN_OPT_PATH: {

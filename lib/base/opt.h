@@ -7,7 +7,7 @@
  *
  *	static const struct cn_opt opts[] = {
  *		{ 'k', "k", CN_INT(k), "count", "16", 1, 65536, .help = "Write this many negatives per row" },
- *		{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = "random|hard|semihard", .help = "..." },
+ *		{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = "random|hard", .help = "..." },
  *		CN_OPTS_THREADS, CN_OPTS_SEED, CN_OPTS_OUTPUT, CN_OPTS_END
  *	};
  *
@@ -25,7 +25,7 @@ enum cn_opt_type {
 	CN_OPT_INT = 1,		/* long long */
 	CN_OPT_REAL,		/* double */
 	CN_OPT_TEXT,		/* const char *, NULL without default */
-	CN_OPT_PATH,		/* const char *, a file: completed as such, kept out of histories' "options" when it is an output */
+	CN_OPT_PATH,		/* const char *, a file: completed as such */
 	CN_OPT_FLAG,		/* int, 0 or 1; takes no argument; --no-NAME clears it */
 	CN_OPT_SIZE,		/* long long bytes: 500M, 4G, 64k (powers of 1024) */
 	CN_OPT_CHOICE,		/* int: index in choices */
@@ -87,22 +87,33 @@ struct cn_common {
 	int in_flags;		/* reserved for the reader: see stream/step.h */
 };
 
-#define CN_OPT_THREADS_ROW { 'T', "threads", CN_INT(common.threads), "count", "0", 0, 1024, .silent = 1, .help = "Work with this many threads, 0 for all processors; never changes a result" }
-#define CN_OPT_SEED_ROW { 's', "seed", CN_INT(common.seed), "number", "0", 0, 9e15, .help = "Start all randomness here" }
-#define CN_OPT_ROWS_ROW { 'n', "rows", CN_INT(common.rows), "count", "0", 0, 9e15, .help = "Stop after this many rows, 0 for all" }
+#define CN_OPT_THREADS_ROW { 'T', "threads", CN_INT(common.threads), "count", "0", 0, 1024, .silent = 1, \
+	.help = "Work with this many threads, 0 for all processors; never changes a result" }
+#define CN_OPT_SEED_ROW { 's', "seed", CN_INT(common.seed), "number", "0", 0, 9e15, \
+	.help = "Start all randomness here" }
+#define CN_OPT_ROWS_ROW { 'n', "rows", CN_INT(common.rows), "count", "0", 0, 9e15, \
+	.help = "Stop after this many rows, 0 for all" }
 #define CN_OPT_QUIET_ROWS \
 	{ 'q', "quiet", CN_FLAG(common.quiet), .silent = 1, .help = "Say nothing but errors" }, \
 	{ 'v', "verbose", CN_FLAG(common.verbose), .silent = 1, .help = "Say more" }
 #define CN_OPT_OUT_ROWS \
-	{ 'o', "output", CN_PATH(common.output), "file", .silent = 1, .help = "Write here, whole or not at all; standard output otherwise" }, \
-	{ 'f', "force", CN_FLAG(common.force), .silent = 1, .help = "Write binary data to a terminal all the same" }
+	{ 'o', "output", CN_PATH(common.output), "file", .silent = 1, \
+		.help = "Write here, whole or not at all; standard output otherwise" }, \
+	{ 'f', "force", CN_FLAG(common.force), .silent = 1, \
+		.help = "Write binary data to a terminal all the same" }
 #define CN_OPT_STREAM_ROWS \
 	CN_OPT_OUT_ROWS, \
-	{ 0, "level", CN_TEXT(common.level), "number", .silent = 1, .help = "Compress at this zstd level, -7 to 19; by default 1 to a file and -1 to a pipe" }, \
-	{ 0, "chunk-rows", CN_INT(common.chunk_rows), "count", "0", 0, 1048576, .silent = 1, .help = "Rows of one chunk, 0 for about 1 MiB" }, \
-	{ 'k', "key", CN_PATH(common.key), "file", .silent = 1, .help = "Sign the stream with this minisign secret key" }, \
-	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, .help = "Refuse input not signed with this minisign public key" }
-#define CN_OPT_PROGRESS_ROW { 0, "progress", CN_CHOICE(common.progress), "when", "auto", .choices = "auto|always|never", .silent = 1, .help = "Show progress on standard error; auto means on a terminal" }
+	{ 0, "level", CN_TEXT(common.level), "number", .silent = 1, \
+		.help = "Compress at this zstd level, -7 to 19; by default 1 to a file and -1 to a pipe" }, \
+	{ 0, "chunk-rows", CN_INT(common.chunk_rows), "count", "0", 0, 1048576, .silent = 1, \
+		.help = "Rows of one chunk, 0 for about 1 MiB" }, \
+	{ 'k', "key", CN_PATH(common.key), "file", .silent = 1, \
+		.help = "Sign the stream with this minisign secret key" }, \
+	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, \
+		.help = "Refuse input not signed with this minisign public key" }
+#define CN_OPT_PROGRESS_ROW { 0, "progress", CN_CHOICE(common.progress), "when", "auto", \
+	.choices = "auto|always|never", .silent = 1, \
+	.help = "Show progress on standard error; auto means on a terminal" }
 #define CN_OPT_END { .name = NULL }
 
 /*

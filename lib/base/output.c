@@ -80,7 +80,8 @@ open_temporary(struct cn_output *output, struct cn_err *err)
 	output->temporary = cn_mem_array(size, 1, err);
 	if (!output->temporary)
 		return -1;
-	snprintf(output->temporary, size, "%.*s.%s.cn-XXXXXX", (int)folder, output->path, output->path + folder);
+	snprintf(output->temporary, size, "%.*s.%s.cn-XXXXXX", (int)folder, output->path,
+		output->path + folder);
 	sigemptyset(&watched);
 	sigaddset(&watched, SIGINT);
 	sigaddset(&watched, SIGTERM);
@@ -128,7 +129,8 @@ open_standard(struct cn_output *output, int flags, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE,
 			"binary data is not written to a terminal; use -o FILE, pipe it, or -f");
 	output->fd = STDOUT_FILENO;
-	output->pipe = !fstat(STDOUT_FILENO, &status) && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+	output->pipe = !fstat(STDOUT_FILENO, &status) && (S_ISFIFO(status.st_mode)
+		|| S_ISSOCK(status.st_mode));
 	return 0;
 }
 

@@ -20,11 +20,13 @@ enum { CN_OUTPUT_FORCE = 1, CN_OUTPUT_TEXT = 2 };	/* flags: binary may go to a t
 struct cn_output;
 
 struct cn_output *cn_output_open(const char *path, int flags, struct cn_err *err);
-int cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err);	/* unbuffered, whole or error */
+/* unbuffered, whole or error */
+int cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err);
 const char *cn_output_name(const struct cn_output *output);	/* path, or "standard output" */
 bool cn_output_is_pipe(const struct cn_output *output);
 uint64_t cn_output_offset(const struct cn_output *output);	/* bytes written so far */
-int cn_output_finish(struct cn_output *output, struct cn_err *err);	/* flush, fsync, rename; only if err is clear, else as free */
+/* flush, fsync, rename; only if err is clear, else as free */
+int cn_output_finish(struct cn_output *output, struct cn_err *err);
 void cn_output_free(struct cn_output *output);	/* unlinks the temporary file when not finished */
 void cn_output_cleanup(void);	/* async-signal-safe: unlinks all temporary files of this process */
 

@@ -111,7 +111,8 @@ cn_pool_new(size_t threads, struct cn_err *err)
 	for (size_t i = 1; pool->worker && i < wanted; i++) {
 		pool->worker[i] = (struct worker){ .pool = pool, .number = i };
 		if (pthread_create(&pool->worker[i].thread, NULL, work_for_pool, &pool->worker[i])) {
-			cn_err_set(err, CN_FAILED, "cannot start thread %zu of %zu; ask for fewer with -T", i + 1, wanted);
+			cn_err_set(err, CN_FAILED, "cannot start thread %zu of %zu; ask for fewer with -T",
+				i + 1, wanted);
 			break;
 		}
 		pool->threads = i + 1;
@@ -149,7 +150,8 @@ cn_pool_threads(const struct cn_pool *pool)
 }
 
 void
-cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, size_t i, size_t worker), void *context)
+cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, size_t i, size_t worker),
+	void *context)
 {
 	bool nested = pool && inside == pool;
 

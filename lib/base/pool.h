@@ -21,10 +21,17 @@ void cn_pool_free(struct cn_pool *pool);
 /* How many threads; 1 for NULL. */
 size_t cn_pool_threads(const struct cn_pool *pool);
 
-/* Runs part(context, i, worker) for i in 0..n-1 and returns when all are done.  worker: 0..threads-1, for scratch space.  NULL pool: in order, here. */
-void cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, size_t i, size_t worker), void *context);
+/*
+ * Runs part(context, i, worker) for i in 0..n-1 and returns when all are done.  worker:
+ * 0..threads-1, for scratch space.  NULL pool: in order, here.
+ */
+void cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, size_t i, size_t worker),
+	void *context);
 
-/* A background task beside the pool (prefetching, reading ahead): starts at once, one thread each; cn_task_wait joins and frees it. */
+/*
+ * A background task beside the pool (prefetching, reading ahead): starts at once, one thread each;
+ * cn_task_wait joins and frees it.
+ */
 struct cn_task;
 struct cn_task *cn_task_start(void (*work)(void *context), void *context, struct cn_err *err);
 void cn_task_wait(struct cn_task *task);

@@ -1,4 +1,7 @@
-/* rng - randomness as a pure function of (seed, purpose, id, epoch), and elementary functions without libm. */
+/*
+ * rng - randomness as a pure function of (seed, purpose, id, epoch), and elementary functions
+ * without libm.
+ */
 #include "base/rng.h"
 
 #include <math.h>
@@ -51,7 +54,8 @@ cn_rng_word(struct cn_rng *rng)
 		unsigned char nonce[8], bytes[64];
 
 		store_le64(nonce, rng->id);
-		crypto_stream_chacha20_xor_ic(bytes, zero, sizeof bytes, nonce, rng->block++, rng->key->bytes);
+		crypto_stream_chacha20_xor_ic(bytes, zero, sizeof bytes, nonce, rng->block++,
+			rng->key->bytes);
 		for (int i = 0; i < 16; i++)
 			rng->word[i] = load_le32(bytes + 4 * i);
 		rng->used = 0;
@@ -153,7 +157,10 @@ polynomial(const double *c, int n, double x)
 	return sum;
 }
 
-/* M. J. Wichura, Algorithm AS 241 (PPND16), Applied Statistics 37 (1988): 16 digits of the normal quantile. */
+/*
+ * M. J. Wichura, Algorithm AS 241 (PPND16), Applied Statistics 37 (1988): 16 digits of the normal
+ * quantile.
+ */
 static double
 normal_quantile(double p)
 {
@@ -166,7 +173,8 @@ normal_quantile(double p)
 	static const double c[] = { 1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550,
 		3.64784832476320460504, 1.27045825245236838258, 2.41780725177450611770e-1,
 		2.27238449892691845833e-2, 7.74545014278341407640e-4 };
-	static const double d[] = { 1.0, 2.05319162663775882187, 1.67638483018380384940, 6.89767334985100004550e-1,
+	static const double d[] = { 1.0, 2.05319162663775882187, 1.67638483018380384940,
+		6.89767334985100004550e-1,
 		1.48103976427480074590e-1, 1.51986665636164571966e-2, 5.47593808499534494600e-4,
 		1.05075007164441684324e-9 };
 	static const double e[] = { 6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580,

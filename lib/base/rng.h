@@ -39,13 +39,18 @@ uint32_t cn_rng_below(struct cn_rng *rng, uint32_t n);	/* 0..n-1, n > 0: Lemire,
 uint64_t cn_rng_below64(struct cn_rng *rng, uint64_t n);
 float cn_rng_unit(struct cn_rng *rng);			/* [0,1): (word >> 8) * 2^-24 */
 float cn_rng_range(struct cn_rng *rng, float low, float high);
-float cn_rng_normal(struct cn_rng *rng);		/* standard normal: inverse CDF in doubles of our own, same bits on every CPU */
-float cn_rng_gumbel(struct cn_rng *rng);		/* -ln(-ln u), u in (0,1), with cn_exponent_* style fixed log */
+/* standard normal: inverse CDF in doubles of our own, same bits on every CPU */
+float cn_rng_normal(struct cn_rng *rng);
+/* -ln(-ln u), u in (0,1), by cn_rng_log */
+float cn_rng_gumbel(struct cn_rng *rng);
 
 /* The shuffle rank of a row: order by (this, id). */
 uint64_t cn_rng_rank(const struct cn_rng_key *key, uint64_t id, uint32_t epoch);
 
-/* exp and ln with the same bits on every machine (no libm): used wherever bytes must not depend on the CPU. */
+/*
+ * exp and ln with the same bits on every machine (no libm): used wherever bytes must not depend on
+ * the CPU.
+ */
 double cn_rng_exp(double x);
 double cn_rng_log(double x);
 double cn_rng_cos2pi(double turns);

@@ -42,7 +42,8 @@ cn_sheet_help(const struct cn_tool *tool)
 
 		if (opt->letter)
 			snprintf(letter, sizeof letter, "-%c, ", opt->letter);
-		snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
+		snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->arg ? " " : "",
+			opt->arg ? opt->arg : "");
 		printf("  %-*s%s%s", WIDTH, left, strlen(left) >= WIDTH ? "  " : "", opt->help);
 		print_limits(opt);
 		putchar('\n');
@@ -139,7 +140,8 @@ cn_sheet_complete(const struct cn_tool *tool)
 	if (tool->verbs)
 		printf("verb\t%s\n", tool->verbs);
 	for (const struct cn_opt *opt = tool->opts; opt->name; opt++)
-		printf("--%s\t%s\n", opt->name, opt->choices ? opt->choices : opt->slot.type == CN_OPT_PATH ? "@path"
+		printf("--%s\t%s\n", opt->name,
+			opt->choices ? opt->choices : opt->slot.type == CN_OPT_PATH ? "@path"
 			: opt->slot.type == CN_OPT_FLAG ? "" : "@value");
 	printf("--help\t\n--version\t\n");
 }
@@ -147,7 +149,8 @@ cn_sheet_complete(const struct cn_tool *tool)
 void
 cn_sheet_table(const struct cn_tool *tool)
 {
-	static const char *const type[] = { "?", "int", "real", "text", "path", "flag", "size", "choice", "reals", "texts" };
+	static const char *const type[] = { "?", "int", "real", "text", "path", "flag", "size", "choice",
+		"reals", "texts" };
 
 	for (const struct cn_opt *opt = tool->opts; opt->name; opt++) {
 		char min[64] = "-", max[64] = "-";
@@ -157,7 +160,8 @@ cn_sheet_table(const struct cn_tool *tool)
 			snprintf(min, sizeof min, whole ? "%.0f" : "%.15g", opt->min);
 			snprintf(max, sizeof max, whole ? "%.0f" : "%.15g", opt->max);
 		}
-		printf("%c\t%s\t%s\t%s\t%s\t%s\t%s\n", opt->letter ? opt->letter : '-', opt->name, type[opt->slot.type],
-			min, max, opt->fallback && *opt->fallback ? opt->fallback : "-", opt->choices ? opt->choices : "-");
+		printf("%c\t%s\t%s\t%s\t%s\t%s\t%s\n", opt->letter ? opt->letter : '-', opt->name,
+			type[opt->slot.type], min, max, opt->fallback && *opt->fallback ? opt->fallback : "-",
+			opt->choices ? opt->choices : "-");
 	}
 }

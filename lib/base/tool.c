@@ -33,7 +33,8 @@ static void
 guard_descriptors(void)
 {
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == 1 ? O_RDONLY : O_WRONLY) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF
+			&& open("/dev/null", fd == 1 ? O_RDONLY : O_WRONLY) != fd)
 			_exit(CN_FAILED);
 }
 
@@ -83,7 +84,8 @@ find_flag(const struct cn_tool *tool, const void *config, const char *name)
 
 /* A variable of the environment becomes the option's first words, after standing the option's own test. */
 static int
-add_variable(const struct cn_tool *tool, const char *variable, const char *option, char **words, struct cn_err *err)
+add_variable(const struct cn_tool *tool, const char *variable, const char *option, char **words,
+	struct cn_err *err)
 {
 	const struct cn_opt *opt = find_row(tool, option);
 	char *value = getenv(variable);
@@ -153,7 +155,8 @@ check_operands(const struct cn_tool *tool, int n, char **words, struct cn_err *e
 		return cn_err_set(err, CN_USAGE, "'%s' is none of %s", words[0], tool->verbs);
 	if (n < tool->min_operands)
 		return cn_err_set(err, CN_USAGE, "wants %s: %s %s; see %s --help",
-			tool->min_operands - n > 1 ? "more operands" : "one more operand", tool->name, tool->operands, tool->name);
+			tool->min_operands - n > 1 ? "more operands" : "one more operand", tool->name,
+				tool->operands, tool->name);
 	if (tool->max_operands >= 0 && n > tool->max_operands)
 		return cn_err_set(err, CN_USAGE, "one operand too many: '%s'", words[tool->max_operands]);
 	return 0;
@@ -278,7 +281,8 @@ now(void)
 enum { PROGRESS_OFF, PROGRESS_LINE, PROGRESS_LOG };	/* redrawn on a terminal; a line a second elsewhere */
 
 void
-cn_progress_start(struct cn_progress *progress, const struct cn_tool *tool, const void *config, const char *unit, unsigned long long total)
+cn_progress_start(struct cn_progress *progress, const struct cn_tool *tool, const void *config,
+	const char *unit, unsigned long long total)
 {
 	enum { AUTO, ALWAYS, NEVER };
 	const int *when = find_slot(tool, config, "progress", CN_OPT_CHOICE);
@@ -298,7 +302,8 @@ show(struct cn_progress *progress, double time)
 
 	if (progress->total)
 		snprintf(share, sizeof share, " of %llu", progress->total);
-	fprintf(stderr, "%s%s: %llu%s %s, %.0f/s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "", progress->tool->name,
+	fprintf(stderr, "%s%s: %llu%s %s, %.0f/s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "",
+		progress->tool->name,
 		progress->done, share, progress->unit, seconds > 0 ? (double)progress->done / seconds : 0.0,
 		*progress->note ? ", " : "", progress->note, progress->on == PROGRESS_LINE ? "\033[K" : "\n");
 	progress->shown = time;

@@ -41,9 +41,13 @@ __attribute__((format(printf, 2, 3)))
 void cn_tool_say(const struct cn_tool *tool, const char *format, ...);
 
 /* The program's node for a stream's history: program, version, options that differ, seed generator. */
-int cn_tool_describe(const struct cn_tool *tool, const void *config, struct cn_meta *node, struct cn_err *err);
+int cn_tool_describe(const struct cn_tool *tool, const void *config, struct cn_meta *node,
+	struct cn_err *err);
 
-/* A progress line on standard error, redrawn at most ten times a second; total 0 = unknown.  Nothing when off. */
+/*
+ * A progress line on standard error, redrawn at most ten times a second; total 0 = unknown. 
+ * Nothing when off.
+ */
 struct cn_progress {
 	const struct cn_tool *tool;
 	const char *unit;	/* "rows" */
@@ -52,7 +56,8 @@ struct cn_progress {
 	int on;
 	char note[96];		/* extra words at the end of the line, e.g. "loss 4.81" */
 };
-void cn_progress_start(struct cn_progress *progress, const struct cn_tool *tool, const void *config, const char *unit, unsigned long long total);
+void cn_progress_start(struct cn_progress *progress, const struct cn_tool *tool, const void *config,
+	const char *unit, unsigned long long total);
 void cn_progress_add(struct cn_progress *progress, unsigned long long n);
 void cn_progress_end(struct cn_progress *progress);
 

@@ -20,13 +20,15 @@ test_err(void)
 {
 	struct cn_err err = { 0 };
 
-	TAP_OK(cn_err_set(&err, CN_INTEGRITY, "chunk %d", 3) == -1 && err.code == CN_INTEGRITY, "an error is set");
+	TAP_OK(cn_err_set(&err, CN_INTEGRITY, "chunk %d", 3) == -1 && err.code == CN_INTEGRITY,
+		"an error is set");
 	cn_err_set(&err, CN_FAILED, "later");
 	TAP_OK(err.code == CN_INTEGRITY && !strcmp(err.text, "chunk 3"), "the first error sticks");
 	err = (struct cn_err){ 0 };
 	errno = ENOENT;
 	cn_err_errno(&err, "cannot open %s", "x");
-	TAP_OK(err.code == CN_FAILED && !strcmp(err.text, "cannot open x: No such file or directory"), "errno is told");
+	TAP_OK(err.code == CN_FAILED && !strcmp(err.text, "cannot open x: No such file or directory"),
+		"errno is told");
 }
 
 static void
@@ -37,12 +39,15 @@ test_mem(void)
 	unsigned *block = NULL;
 
 	TAP_OK(!cn_mem_multiply(SIZE_MAX / 2, 3, &product), "a product that overflows is refused");
-	TAP_OK(!cn_mem_array(SIZE_MAX / 2, 3, &err) && err.code == CN_FAILED && strstr(err.text, "out of memory"),
+	TAP_OK(!cn_mem_array(SIZE_MAX / 2, 3, &err) && err.code == CN_FAILED && strstr(err.text,
+		"out of memory"),
 		"so is the array");
 	err = (struct cn_err){ 0 };
-	TAP_OK(!cn_mem_grow((void **)&block, &capacity, 5, sizeof *block, &err) && capacity >= 5 && !block[4], "growing from nothing");
+	TAP_OK(!cn_mem_grow((void **)&block, &capacity, 5, sizeof *block, &err) && capacity >= 5
+		&& !block[4], "growing from nothing");
 	block[4] = 7;
-	TAP_OK(!cn_mem_grow((void **)&block, &capacity, 500, sizeof *block, &err) && block[4] == 7 && !block[499],
+	TAP_OK(!cn_mem_grow((void **)&block, &capacity, 500, sizeof *block, &err) && block[4] == 7
+		&& !block[499],
 		"growth keeps contents and clears the rest");
 	TAP_OK((uintptr_t)block % 64 == 0, "blocks are aligned");
 	cn_mem_free(block);
@@ -57,13 +62,16 @@ test_meta(void)
 	cn_meta_set(&meta, "b", "2", &err);
 	cn_meta_format(&meta, "a", "%d-%s", &err, 1, "x");
 	cn_meta_set_bytes(&meta, "c", "\0z", 2, &err);
-	TAP_OK(!err.code && meta.n == 3 && !strcmp(meta.pair[0].key, "a") && !strcmp(meta.pair[2].key, "c"), "keys are sorted");
-	TAP_OK(!strcmp(cn_meta_get(&meta, "a"), "1-x") && meta.pair[2].size == 2, "values are kept, text or bytes");
+	TAP_OK(!err.code && meta.n == 3 && !strcmp(meta.pair[0].key, "a") && !strcmp(meta.pair[2].key, "c"),
+		"keys are sorted");
+	TAP_OK(!strcmp(cn_meta_get(&meta, "a"), "1-x") && meta.pair[2].size == 2,
+		"values are kept, text or bytes");
 	cn_meta_set(&meta, "b", "3", &err);
 	cn_meta_set(&other, "b", "4", &err);
 	cn_meta_set(&other, "d", "5", &err);
 	cn_meta_merge(&meta, &other, &err);
-	TAP_OK(meta.n == 4 && !strcmp(cn_meta_get(&meta, "b"), "3") && cn_meta_get(&meta, "d"), "merging adds only what is new");
+	TAP_OK(meta.n == 4 && !strcmp(cn_meta_get(&meta, "b"), "3") && cn_meta_get(&meta, "d"),
+		"merging adds only what is new");
 	cn_meta_remove(&meta, "b");
 	TAP_OK(meta.n == 3 && !cn_meta_get(&meta, "b"), "removing");
 	cn_meta_release(&meta);
@@ -165,7 +173,8 @@ test_output(void)
 	TAP_OK(rmdir(folder) == 0 && mkdir(folder, 0700) == 0, "freed unfinished, it leaves nothing");
 	output = cn_output_open(path, 0, &err);
 	cn_output_write(output, "whole", 5, &err);
-	TAP_OK(cn_output_offset(output) == 5 && !strcmp(cn_output_name(output), path) && !cn_output_is_pipe(output), "what it says of itself");
+	TAP_OK(cn_output_offset(output) == 5 && !strcmp(cn_output_name(output), path)
+		&& !cn_output_is_pipe(output), "what it says of itself");
 	TAP_OK(!cn_output_finish(output, &err) && holds(path, "whole"), "finished, it is whole");
 	cn_output_free(output);
 	TAP_OK(!stat(path, &status) && (status.st_mode & 0777) == 0640, "permissions follow the umask");
@@ -177,9 +186,11 @@ test_output(void)
 	TAP_OK(holds(path, "whole"), "and the old file stays");
 	TAP_OK(!unlink(path) && !rmdir(folder), "no temporary file is left");
 	output = cn_output_open("/dev/full", 0, &full);
-	TAP_OK(cn_output_write(output, "x", 1, &full) == -1 && strstr(full.text, "No space left"), "a full device is told");
+	TAP_OK(cn_output_write(output, "x", 1, &full) == -1 && strstr(full.text, "No space left"),
+		"a full device is told");
 	cn_output_free(output);
-	TAP_OK(!cn_output_open("/tmp/cn-base-nowhere/x/y", 0, &nowhere) && strstr(nowhere.text, "/tmp/cn-base-nowhere/x/y"), "a missing folder is told");
+	TAP_OK(!cn_output_open("/tmp/cn-base-nowhere/x/y", 0, &nowhere) && strstr(nowhere.text,
+		"/tmp/cn-base-nowhere/x/y"), "a missing folder is told");
 }
 
 int

@@ -53,21 +53,28 @@ parse(const char *line)
 static void
 refused(const char *line, const char *words_of_it)
 {
-	TAP_OK(parse(line) == -1 && err.code == CN_USAGE && strstr(err.text, words_of_it), "%s: %s", line, err.text);
+	TAP_OK(parse(line) == -1 && err.code == CN_USAGE && strstr(err.text, words_of_it), "%s: %s", line,
+		err.text);
 }
 
 static void
 test_taken(void)
 {
-	TAP_OK(parse("") == 0 && config.k == 16 && config.rate == 0.5 && config.bytes == 1 << 20 && config.choice == 1, "defaults");
-	TAP_OK(parse("a -k 3 b") == 2 && config.k == 3 && !strcmp(words[0], "a") && !strcmp(words[1], "b"), "operands come to the front");
-	TAP_OK(parse("-k3 -wt x") == 0 && config.k == 3 && config.flag && !strcmp(config.text, "x"), "letters with and without space");
-	TAP_OK(parse("--count=64 --rat 1 --kind=hardest") == 0 && config.k == 64 && config.rate == 1 && config.choice == 2, "long names and a prefix");
+	TAP_OK(parse("") == 0 && config.k == 16 && config.rate == 0.5 && config.bytes == 1 << 20
+		&& config.choice == 1, "defaults");
+	TAP_OK(parse("a -k 3 b") == 2 && config.k == 3 && !strcmp(words[0], "a") && !strcmp(words[1], "b"),
+		"operands come to the front");
+	TAP_OK(parse("-k3 -wt x") == 0 && config.k == 3 && config.flag && !strcmp(config.text, "x"),
+		"letters with and without space");
+	TAP_OK(parse("--count=64 --rat 1 --kind=hardest") == 0 && config.k == 64 && config.rate == 1
+		&& config.choice == 2, "long names and a prefix");
 	TAP_OK(parse("-w --no-wide") == 0 && !config.flag, "--no-NAME clears a flag");
 	TAP_OK(parse("-j .25,1,0 --memory 3G") == 0 && config.reals.n == 3 && config.reals.value[0] == 0.25
 		&& config.bytes == 3LL << 30, "lists and sizes");
-	TAP_OK(parse("--match a --match b") == 0 && config.texts.n == 2 && !strcmp(config.texts.value[1], "b"), "repeated texts");
-	TAP_OK(parse("- -- -k") == 2 && !strcmp(words[0], "-") && !strcmp(words[1], "-k"), "a lone - and what follows -- are operands");
+	TAP_OK(parse("--match a --match b") == 0 && config.texts.n == 2 && !strcmp(config.texts.value[1],
+		"b"), "repeated texts");
+	TAP_OK(parse("- -- -k") == 2 && !strcmp(words[0], "-") && !strcmp(words[1], "-k"),
+		"a lone - and what follows -- are operands");
 }
 
 static void
@@ -102,9 +109,12 @@ test_history(void)
 	parse("-T 2 -k 16 --rate 0.1 --kind random -o x -s 5 --match g");
 	cn_opt_history(opts, &config, &meta, &err);
 	TAP_OK(!err.code && meta.n == 4, "what differs and is not silent: %zu", meta.n);
-	TAP_OK(cn_meta_get(&meta, "option.rate") && !strcmp(cn_meta_get(&meta, "option.rate"), "0.1"), "numbers as short as they can be");
-	TAP_OK(cn_meta_get(&meta, "option.kind") && !strcmp(cn_meta_get(&meta, "option.kind"), "random"), "choices as words");
-	TAP_OK(cn_meta_get(&meta, "option.match.1") && cn_meta_get(&meta, "option.seed"), "texts are numbered");
+	TAP_OK(cn_meta_get(&meta, "option.rate") && !strcmp(cn_meta_get(&meta, "option.rate"), "0.1"),
+		"numbers as short as they can be");
+	TAP_OK(cn_meta_get(&meta, "option.kind") && !strcmp(cn_meta_get(&meta, "option.kind"), "random"),
+		"choices as words");
+	TAP_OK(cn_meta_get(&meta, "option.match.1") && cn_meta_get(&meta, "option.seed"),
+		"texts are numbered");
 	cn_meta_release(&meta);
 }
 

@@ -1,4 +1,7 @@
-/* test_rng - generator cn1 is frozen: words from an independent ChaCha20 and BLAKE2b, functions against libm. */
+/*
+ * test_rng - generator cn1 is frozen: words from an independent ChaCha20 and BLAKE2b, functions
+ * against libm.
+ */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,7 +41,8 @@ test_words(void)
 			cn_rng_word(&rng);
 		TAP_OK(right, "frozen words of case %zu", i);
 		TAP_OK(cn_rng_word(&rng) == want->word16, "the second block of case %zu", i);
-		TAP_OK(cn_rng_rank(&key, want->id, want->epoch) == (want->word[0] | (uint64_t)want->word[1] << 32),
+		TAP_OK(cn_rng_rank(&key, want->id,
+			want->epoch) == (want->word[0] | (uint64_t)want->word[1] << 32),
 			"the rank of case %zu is its first two words, low half first", i);
 	}
 }
@@ -96,8 +100,10 @@ test_functions(void)
 	TAP_OK(worst_log < 1e-15, "log agrees with libm: %g", worst_log);
 	TAP_OK(worst_turn < 5e-15, "sine and cosine agree with libm: %g", worst_turn);
 	TAP_OK(cn_rng_exp(0) == 1 && cn_rng_log(1) == 0, "exact at the easy points");
-	TAP_OK(cn_rng_sin2pi(0.25) == 1 && cn_rng_cos2pi(0.5) == -1 && cn_rng_sin2pi(-2) == 0, "exact at quarter turns");
-	TAP_OK(isinf(cn_rng_exp(1000)) && cn_rng_exp(-1000) == 0 && isinf(cn_rng_log(0)) && isnan(cn_rng_log(-1)),
+	TAP_OK(cn_rng_sin2pi(0.25) == 1 && cn_rng_cos2pi(0.5) == -1 && cn_rng_sin2pi(-2) == 0,
+		"exact at quarter turns");
+	TAP_OK(isinf(cn_rng_exp(1000)) && cn_rng_exp(-1000) == 0 && isinf(cn_rng_log(0))
+		&& isnan(cn_rng_log(-1)),
 		"the ends of the range");
 	TAP_NEAR(cn_rng_log(5e-324), log(5e-324), 1e-15, "log of the smallest number");
 	TAP_NEAR(cn_rng_exp(-740), exp(-740), 1e-2, "exp into the subnormals");
