@@ -9,7 +9,7 @@ VERSION  := $(shell sed -n 's/^\#define CN_VERSION "\(.*\)"/\1/p' lib/base/tool.
 # Rooms of lib/, each may include only itself and those before it; rooms joined by a comma do not know each other.
 LAYERS   := base tensor stream data nn loss augment,mine,gen,eval
 
-PACKAGES := libzstd libsodium libarchive libjpeg spng jansson openblas
+PACKAGES := zlib libzstd libsodium libarchive libjpeg spng jansson openblas
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 \
 	-Wno-missing-field-initializers -Werror
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Ilib -Iformats -pthread -ffp-contract=off $(WARNINGS) \

@@ -2,7 +2,7 @@
 # deps.sh - installs the libraries and tools that are missing, with the system's own package manager.
 set -eu
 
-libraries="libzstd libsodium libarchive libjpeg spng jansson openblas"
+libraries="zlib libzstd libsodium libarchive libjpeg spng jansson openblas"
 tools="cc make pkg-config ar bats mandoc shellcheck jq zstd file python3 parallel cmp"
 
 missing() {
@@ -33,15 +33,15 @@ echo "make deps: installing what is missing:" $lacking
 if command -v apt-get >/dev/null 2>&1; then
 	as_root apt-get -qq update
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
-		gcc libc6-dev make pkg-config binutils libzstd-dev libsodium-dev libarchive-dev libjpeg-dev libspng-dev \
+		gcc libc6-dev make pkg-config binutils zlib1g-dev libzstd-dev libsodium-dev libarchive-dev libjpeg-dev libspng-dev \
 		libjansson-dev libopenblas-dev bats mandoc shellcheck jq zstd file python3 python3-numpy parallel \
 		diffutils procps >/dev/null
 elif command -v dnf >/dev/null 2>&1; then
-	as_root dnf -q -y install gcc make pkgconf-pkg-config binutils libzstd-devel libsodium-devel libarchive-devel \
+	as_root dnf -q -y install gcc make pkgconf-pkg-config binutils zlib-devel libzstd-devel libsodium-devel libarchive-devel \
 		libjpeg-turbo-devel libspng-devel jansson-devel openblas-devel bats mandoc ShellCheck jq zstd file python3 \
 		python3-numpy parallel diffutils procps-ng
 elif command -v pacman >/dev/null 2>&1; then
-	as_root pacman -S --needed --noconfirm gcc make pkgconf binutils zstd libsodium libarchive libjpeg-turbo libspng \
+	as_root pacman -S --needed --noconfirm gcc make pkgconf binutils zlib zstd libsodium libarchive libjpeg-turbo libspng \
 		jansson openblas bats mandoc shellcheck jq file python python-numpy parallel diffutils procps-ng
 elif command -v brew >/dev/null 2>&1; then
 	brew install pkg-config zstd libsodium libarchive jpeg-turbo libspng jansson openblas bats-core mandoc shellcheck \

@@ -5,6 +5,7 @@
 #include "nn/adam.h"
 #include "nn/schedule.h"
 #include "tap.h"
+#include "base/banned.h"
 
 /*
  * From PyTorch 1.13.1: p = [0.5, -1.25, 2.0]; Adam([p], 1e-2, weight_decay=0.1); OneCycleLR(o, 1e-2, total_steps=8);

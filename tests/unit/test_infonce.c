@@ -7,6 +7,7 @@
 #include "loss/infonce.h"
 #include "tap.h"
 #include "tensor/blas.h"
+#include "base/banned.h"
 
 #define DEGREE 0.017453292519943295
 

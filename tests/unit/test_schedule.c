@@ -1,6 +1,7 @@
 /* schedule: rates and beta1 equal PyTorch's, step by step. */
 #include "nn/schedule.h"
 #include "tap.h"
+#include "base/banned.h"
 
 struct want {
 	uint64_t step;
