@@ -4,6 +4,8 @@ BUILD    ?= build
 CC       ?= cc
 CFLAGS   ?= -O2 -g
 PREFIX   ?= /usr/local
+TO       := $(DESTDIR)$(PREFIX)
+COMPLETIONS := share/bash-completion/completions
 VERSION  := $(shell sed -n 's/^\#define CN_VERSION "\(.*\)"/\1/p' lib/base/tool.h)
 
 # Rooms of lib/, each may include only itself and those before it; rooms joined by a comma do not know each other.
@@ -93,11 +95,23 @@ $(BUILD)/man/%: man/%
 
 ## install: install programs, library, headers, manual and completion below PREFIX (and DESTDIR)
 install: all $(BUILD)/libcn.a
-	@sh lib/install.sh install '$(DESTDIR)' '$(PREFIX)' '$(VERSION)'
+	install -d '$(TO)/bin' '$(TO)/lib/pkgconfig' '$(TO)/share/cn-tools' '$(TO)/$(COMPLETIONS)'
+	install -m 755 $(PROGRAMS) '$(TO)/bin'
+	install -m 644 $(BUILD)/libcn.a '$(TO)/lib'
+	for h in lib/*/*.h; do install -D -m 644 $$h "$(TO)/include/cn/$${h#lib/}"; done
+	for d in formats/*.def; do install -m 644 $$d '$(TO)/include/cn'; done
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@PACKAGES@|$(PACKAGES)|' lib/cn.pc.in >'$(TO)/lib/pkgconfig/cn.pc'
+	for p in $(PAGES); do install -D -m 644 $$p "$(TO)/share/man/man$${p##*.}/$${p##*/}"; done
+	install -m 644 man/cn-completion.bash '$(TO)/$(COMPLETIONS)/cn-tools'
+	for p in $(notdir $(PROGRAMS)); do ln -sf cn-tools "$(TO)/$(COMPLETIONS)/$$p"; done
+	if [ -e formats/cn.magic ]; then install -m 644 formats/cn.magic '$(TO)/share/cn-tools'; fi
 
 ## uninstall: remove what install put there
 uninstall:
-	@sh lib/install.sh uninstall '$(DESTDIR)' '$(PREFIX)' '$(VERSION)'
+	rm -f $(addprefix '$(TO)/bin/',$(notdir $(PROGRAMS))) '$(TO)/lib/libcn.a' '$(TO)/lib/pkgconfig/cn.pc'
+	rm -f $(foreach p,$(PAGES),'$(TO)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))')
+	rm -f $(addprefix '$(TO)/$(COMPLETIONS)/',cn-tools $(notdir $(PROGRAMS)))
+	rm -rf '$(TO)/include/cn' '$(TO)/share/cn-tools'
 
 ## clean: remove the build folder
 clean:
