@@ -12,7 +12,7 @@ missing() {
 	for library in $libraries; do
 		pkg-config --exists "$library" 2>/dev/null || echo "$library"
 	done
-	python3 -c 'import numpy' 2>/dev/null || echo numpy
+	python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null || echo numpy
 }
 
 as_root() {

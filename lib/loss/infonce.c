@@ -82,7 +82,8 @@ exponential(const float *x, float *y)
 	float r[LANES];
 
 	for (int l = 0; l < LANES; l++) {
-		const float bounded = x[l] > -87.0f ? x[l] : -87.0f;
+		const float most = x[l] < 88.0f ? x[l] : 88.0f;	/* a skipped logit may be above the top */
+		const float bounded = most > -87.0f ? most : -87.0f;
 		const float n = (bounded * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
 
 		r[l] = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
