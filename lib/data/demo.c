@@ -87,9 +87,11 @@ choose_colours(struct scene *scene, struct cn_rng *rng)
 	const double ground = bright ? 0.12 + 0.25 * cn_rng_unit(rng) : 0.68 + 0.28 * cn_rng_unit(rng);
 	const double fade = 0.15 * cn_rng_unit(rng);
 
+	const double shift = 0.08 * cn_rng_unit(rng);	/* one draw a statement: the order of arguments is the compiler's */
+
 	scene->body = colour_from_hsv(hue, 0.45 + 0.45 * cn_rng_unit(rng), body);
 	scene->near = colour_from_hsv(other, 0.15 + 0.4 * cn_rng_unit(rng), ground);
-	scene->far = colour_from_hsv(turn(other + 0.08 * cn_rng_unit(rng)), 0.15 + 0.4 * cn_rng_unit(rng),
+	scene->far = colour_from_hsv(turn(other + shift), 0.15 + 0.4 * cn_rng_unit(rng),
 		ground + (bright ? fade : -fade));
 	scene->ink = colour_from_hsv(cn_rng_unit(rng), bright ? 0.6 : 0.15, bright ? 0.15 : 0.97);
 }

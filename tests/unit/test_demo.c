@@ -86,7 +86,7 @@ main(void)
 
 	config = (struct cn_demo_config){ .seed = 0, .classes = 100, .coarse = 10, .size = 32 };
 	cn_demo_draw(&config, 12345, 1, picture);
-	TAP_OK(hash(picture, sizeof picture) == 0x11bd9059f6e85db1ull, "a drawing is frozen: %016llx",
+	TAP_OK(hash(picture, sizeof picture) == 0x355248d773d1b16cull, "a drawing is frozen: %016llx",
 		(unsigned long long)hash(picture, sizeof picture));
 
 	struct cn_err err = { 0 };
