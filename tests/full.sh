@@ -1,0 +1,31 @@
+#!/bin/bash
+# full.sh - what make full does after make check: the other compiler, sanitizers, fuzzing, slow proofs, workflows.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-build}
+failed=0
+
+step() {
+	echo "== $1"
+	shift
+	"$@" || { echo "failed: $*"; failed=$((failed + 1)); }
+}
+
+if command -v clang >/dev/null; then
+	step 'clang' make -s --no-print-directory BUILD="$BUILD/clang" CC=clang all units
+fi
+step 'sanitizers' make -s --no-print-directory asan
+step 'sanitized tests' env BUILD="$BUILD/asan" CN_NO_STRUCTURE=1 CN_QUICK=1 ASAN_OPTIONS=detect_leaks=1 tests/run.sh
+step 'threads' make -s --no-print-directory BUILD="$BUILD/tsan" CFLAGS='-O1 -g' SANITIZE=-fsanitize=thread units
+for unit in base reader writer; do
+	[ ! -x "$BUILD/tsan/tests/unit/test_$unit" ] || step "threads: $unit" "$BUILD/tsan/tests/unit/test_$unit"
+done
+step 'fuzzing' env BUILD="$BUILD/asan" tests/fuzz.sh
+for workflow in tests/workflows/*.sh; do
+	case $workflow in
+	*/demo.sh | */bare-debian.sh) ;;	# make demo is a command of its own, a bare Debian wants root and a network
+	*) step "$workflow" env PATH="$(cd "$BUILD/bin" && pwd):$PATH" "$workflow" ;;
+	esac
+done
+echo "make full: $failed steps failed"
+[ "$failed" -eq 0 ]
