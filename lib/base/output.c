@@ -101,6 +101,16 @@ open_temporary(struct cn_output *output, struct cn_err *err)
 	return 0;
 }
 
+/* /dev/stdout and its like are links to what is open already: writing beside them would write into /dev. */
+static bool
+is_descriptor(const char *path)
+{
+	struct stat link;
+
+	return (!strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6)) && !lstat(path, &link)
+		&& S_ISLNK(link.st_mode);
+}
+
 static int
 open_path(struct cn_output *output, const char *path, struct cn_err *err)
 {
@@ -109,7 +119,7 @@ open_path(struct cn_output *output, const char *path, struct cn_err *err)
 	output->path = cn_mem_string(path, err);
 	if (!output->path)
 		return -1;
-	if (stat(path, &status) || S_ISREG(status.st_mode))
+	if (stat(path, &status) || (S_ISREG(status.st_mode) && !is_descriptor(path)))
 		return open_temporary(output, err);
 	if (S_ISDIR(status.st_mode))
 		return cn_err_set(err, CN_FAILED, "cannot write %s: it is a folder", path);

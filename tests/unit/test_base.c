@@ -155,6 +155,25 @@ holds(const char *path, const char *text)
 	return file && n == strlen(text) && !memcmp(bytes, text, n);
 }
 
+/* A descriptor by name is written in place, even where it is a plain file. */
+static void
+test_descriptor(void)
+{
+	struct cn_err err = { 0 };
+	char path[] = "/tmp/cn-base-XXXXXX", name[32];
+	int fd = mkstemp(path);
+	struct cn_output *output;
+
+	snprintf(name, sizeof name, "/dev/fd/%d", fd);
+	output = cn_output_open(name, 0, &err);
+	cn_output_write(output, "here", 4, &err);
+	cn_output_finish(output, &err);
+	cn_output_free(output);
+	TAP_OK(!err.code && holds(path, "here"), "/dev/fd/N is written in place");
+	close(fd);
+	unlink(path);
+}
+
 static void
 test_output(void)
 {
@@ -202,5 +221,6 @@ main(void)
 	test_pool(1);
 	test_pool(4);
 	test_output();
+	test_descriptor();
 	return tap_done();
 }
