@@ -28,6 +28,7 @@ struct cn_step {
 	struct cn_reader *in;
 	struct cn_writer *out;
 	struct cn_progress progress;
+	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 };
 
 /* Opens pool and input (operand NULL or "-" is standard input).  0 or -1. */
