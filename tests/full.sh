@@ -11,6 +11,18 @@ step() {
 	"$@" || { echo "failed: $*"; failed=$((failed + 1)); }
 }
 
+# The tests are tested: a wrong claim must fail the run.
+wrong_claim_fails() {
+	local folder status=0
+
+	folder=$(mktemp -d)
+	printf '@test "wrong" { false; }\n' >"$folder/wrong.bats"
+	tests/run.sh "$folder/wrong.bats" >/dev/null && status=1
+	rm -rf "$folder"
+	return $status
+}
+
+step 'a wrong claim fails the run' wrong_claim_fails
 if command -v clang >/dev/null; then
 	step 'clang' make -s --no-print-directory BUILD="$BUILD/clang" CC=clang all units
 fi
