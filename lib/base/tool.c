@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/about.h"
 #include "base/mem.h"
 #include "base/output.h"
 #include "base/rng.h"
-#include "base/sheet.h"
 #include "base/banned.h"
 
 /* What a process knows about its own command line; set once by cn_tool_begin. */
@@ -177,8 +177,8 @@ answer_about(const struct cn_tool *tool, int argc, char **argv)
 		const char *word;
 		void (*print)(const struct cn_tool *tool);
 	} answer[] = {
-		{ "--help", cn_sheet_help }, { "--version", cn_sheet_version }, { "--mdoc", cn_sheet_mdoc },
-		{ "--complete", cn_sheet_complete }, { "--table", cn_sheet_table },
+		{ "--help", cn_about_help }, { "--version", cn_about_version }, { "--mdoc", cn_about_mdoc },
+		{ "--complete", cn_about_complete }, { "--table", cn_about_table },
 	};
 	const struct cn_err none = { 0 };
 

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 
 #include "tap.h"
+#include "base/banned.h"
 
 enum { H = 20, W = 27, C = 3, N = H * W * C };
 

@@ -1,24 +1,24 @@
 /*
- * sheet - what the option table says about a program, for people and machines, on standard output.
+ * about - what the option table says about a program, for people and machines, on standard output.
  *
  * cn_tool_begin calls these for --help, --version and the hidden --mdoc (the manual's SYNOPSIS and
  * OPTIONS), --complete (one word of the command line and what may follow it, per row) and --table (one
  * option per row, for tests that walk all of them).
  */
-#ifndef CN_BASE_SHEET_H
-#define CN_BASE_SHEET_H
+#ifndef CN_BASE_ABOUT_H
+#define CN_BASE_ABOUT_H
 
 #include "base/tool.h"
 
-void cn_sheet_help(const struct cn_tool *tool);
-void cn_sheet_version(const struct cn_tool *tool);
-void cn_sheet_mdoc(const struct cn_tool *tool);
+void cn_about_help(const struct cn_tool *tool);
+void cn_about_version(const struct cn_tool *tool);
+void cn_about_mdoc(const struct cn_tool *tool);
 
 /* "--name<TAB>a|b", "--name<TAB>@path" (a file), "--name<TAB>@value" (anything), "--name<TAB>" (a flag),
  * "verb<TAB>a|b" (the first operand). */
-void cn_sheet_complete(const struct cn_tool *tool);
+void cn_about_complete(const struct cn_tool *tool);
 
 /* letter, name, type, min, max, default, choices: separated by tabs, "-" where there is none. */
-void cn_sheet_table(const struct cn_tool *tool);
+void cn_about_table(const struct cn_tool *tool);
 
 #endif

@@ -1,5 +1,5 @@
-/* sheet - what the option table says about a program, for people and machines. */
-#include "base/sheet.h"
+/* about - what the option table says about a program, for people and machines. */
+#include "base/about.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "base/banned.h"
 
 void
-cn_sheet_version(const struct cn_tool *tool)
+cn_about_version(const struct cn_tool *tool)
 {
 	printf("%s %s\n", tool->name, CN_VERSION);
 }
@@ -32,7 +32,7 @@ print_limits(const struct cn_opt *opt)
 }
 
 void
-cn_sheet_help(const struct cn_tool *tool)
+cn_about_help(const struct cn_tool *tool)
 {
 	enum { WIDTH = 26 };
 
@@ -115,7 +115,7 @@ print_mdoc_limits(const struct cn_opt *opt)
 }
 
 void
-cn_sheet_mdoc(const struct cn_tool *tool)
+cn_about_mdoc(const struct cn_tool *tool)
 {
 	print_mdoc_synopsis(tool);
 	printf(".Sh OPTIONS\n.Bl -tag -width Ds\n");
@@ -135,7 +135,7 @@ cn_sheet_mdoc(const struct cn_tool *tool)
 }
 
 void
-cn_sheet_complete(const struct cn_tool *tool)
+cn_about_complete(const struct cn_tool *tool)
 {
 	if (tool->verbs)
 		printf("verb\t%s\n", tool->verbs);
@@ -147,7 +147,7 @@ cn_sheet_complete(const struct cn_tool *tool)
 }
 
 void
-cn_sheet_table(const struct cn_tool *tool)
+cn_about_table(const struct cn_tool *tool)
 {
 	static const char *const type[] = { "?", "int", "real", "text", "path", "flag", "size", "choice",
 		"reals", "texts" };
