@@ -5,9 +5,9 @@ set -eu -o pipefail
 mkdir -p "$CN_FIXTURES"
 cd "$CN_FIXTURES"
 
-# make FILE COMMAND...: unless it is there already.
+# make FILE COMMAND...: unless it is there already, or the program is not built.
 make() {
-	[ -e "$1" ] || "${@:2}" -o "$1"
+	[ -e "$1" ] || ! command -v "$2" >/dev/null || "${@:2}" -o "$1"
 }
 
 make demo.cns cn-import demo -n 200 --classes 10 --coarse 5 --size 16 --pairs
