@@ -7,8 +7,8 @@
  *
  *	static const struct cn_opt opts[] = {
  *		{ 'k', "k", CN_INT(k), "count", "16", 1, 65536, .help = "Write this many negatives per row" },
- *		{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = "random|hard", .help = "..." },
- *		CN_OPTS_THREADS, CN_OPTS_SEED, CN_OPTS_OUTPUT, CN_OPTS_END
+ *		{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = "random|hard", .help = ... },
+ *		CN_OPT_THREADS_ROW, CN_OPT_SEED_ROW, CN_OPT_STREAM_ROWS, CN_OPT_END
  *	};
  *
  * Defaults are parsed by the same code as the user's words, so help cannot lie.

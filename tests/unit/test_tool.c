@@ -1,4 +1,7 @@
-/* test_tool - how a program begins and ends: a small tool in a child process, and what it says and leaves behind. */
+/*
+ * test_tool - how a program begins and ends: a small tool in a child process, and what it says and
+ * leaves behind.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +23,8 @@ struct config {
 
 static const struct cn_opt opts[] = {
 	{ 0, "k", CN_INT(k), "count", "16", 1, 64, .help = "Write this many" },
-	CN_OPT_THREADS_ROW, CN_OPT_SEED_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_END
+	CN_OPT_THREADS_ROW, CN_OPT_SEED_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
+		CN_OPT_END
 };
 
 static const struct cn_tool tool = {
@@ -119,9 +123,11 @@ ends(enum trick trick, const char *line, int status, const char *out, const char
 {
 	int got = run(trick, line);
 
-	TAP_OK(WIFEXITED(got) && WEXITSTATUS(got) == status && strstr(said, out) && strstr(complained, complaint),
+	TAP_OK(WIFEXITED(got) && WEXITSTATUS(got) == status && strstr(said, out)
+		&& strstr(complained, complaint),
 		"cn-try %s: %d", line, status);
-	if (!(WIFEXITED(got) && WEXITSTATUS(got) == status && strstr(said, out) && strstr(complained, complaint)))
+	if (!(WIFEXITED(got) && WEXITSTATUS(got) == status && strstr(said, out)
+		&& strstr(complained, complaint)))
 		printf("# wait status %d\n# said %s\n# complained %s\n", got, said, complained);
 }
 
@@ -159,12 +165,14 @@ static void
 test_answers(void)
 {
 	ends(PLAIN, "--help", 0, "usage: cn-try [option ...] task [file ...]\n", "");
-	TAP_OK(strstr(said, "      --k count             Write this many (1 to 64) [16]\n") != NULL, "a row of the help");
+	TAP_OK(strstr(said, "      --k count             Write this many (1 to 64) [16]\n") != NULL,
+		"a row of the help");
 	ends(PLAIN, "one --version", 0, "cn-try " CN_VERSION "\n", "");
 	ends(PLAIN, "--mdoc", 0, ".Sh SYNOPSIS\n.Nm\n.Op Fl -k Ar count\n", "");
 	TAP_OK(strstr(said, ".Ar task\n.Op Ar file ...\n.Sh OPTIONS\n") != NULL, "operands in the manual");
 	ends(PLAIN, "--complete", 0, "verb\tone|two\n--k\t@value\n", "");
-	TAP_OK(strstr(said, "--progress\tauto|always|never\n") && strstr(said, "--output\t@path\n"), "choices and files");
+	TAP_OK(strstr(said, "--progress\tauto|always|never\n")
+		&& strstr(said, "--output\t@path\n"), "choices and files");
 	ends(PLAIN, "--table", 0, "-\tk\tint\t1\t64\t16\t-\n", "");
 	TAP_OK(strstr(said, "o\toutput\tpath\t-\t-\t-\t-\n") != NULL, "a row without range");
 	ends(FULL_DISK, "--help", 1, "", "cn-try: cannot write standard output: No space left on device");
@@ -182,7 +190,8 @@ test_descriptors(const char *path)
 	FILE *file = fopen(path, "r");
 	char text[16] = "";
 
-	TAP_OK(file && fgets(text, sizeof text, file) && !strcmp(text, "bytes"), "prints never land in a data file");
+	TAP_OK(file && fgets(text, sizeof text, file) && !strcmp(text, "bytes"),
+		"prints never land in a data file");
 	if (file)
 		fclose(file);
 	unlink(path);
@@ -211,7 +220,8 @@ test_history(void)
 	c.common.threads = 3;
 	cn_tool_describe(&tool, &c, &node, &err);
 	TAP_OK(!err.code && cn_meta_get(&node, "program") && !strcmp(cn_meta_get(&node, "option.k"), "5")
-		&& !strcmp(cn_meta_get(&node, "seed"), "7") && !cn_meta_get(&node, "option.threads"), "a history node");
+		&& !strcmp(cn_meta_get(&node, "seed"), "7") && !cn_meta_get(&node, "option.threads"),
+			"a history node");
 	cn_meta_release(&node);
 }
 
