@@ -35,19 +35,27 @@ make_columns(struct cn_batch *batch, size_t capacity, struct cn_err *err)
 }
 
 int
-cn_batch_shape(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err)
+cn_batch_room(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err)
 {
 	batch->sealed = false;
 	if (rows > batch->capacity || !cn_schema_equal(&batch->schema, schema)) {
 		drop_columns(batch);
-		batch->schema = *schema;
+		if (&batch->schema != schema)
+			batch->schema = *schema;
 		if (make_columns(batch, rows > 0 ? rows : 1, err) != 0)
 			return -1;
-	} else {
-		for (size_t f = 0; f < schema->n; f++)
-			memset(batch->column[f], 0, rows * cn_field_bytes(&schema->field[f]));
 	}
 	batch->rows = rows;
+	return 0;
+}
+
+int
+cn_batch_shape(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err)
+{
+	if (cn_batch_room(batch, schema, rows, err) != 0)
+		return -1;
+	for (size_t f = 0; f < schema->n; f++)
+		memset(batch->column[f], 0, rows * cn_field_bytes(&schema->field[f]));
 	return 0;
 }
 
@@ -71,16 +79,21 @@ enlarge(struct cn_batch *batch, size_t capacity, struct cn_err *err)
 	return 0;
 }
 
+/* Room for rows, by at least half again: appending costs one copy on average. */
+static int
+reserve(struct cn_batch *batch, size_t rows, struct cn_err *err)
+{
+	batch->sealed = false;
+	if (rows <= batch->capacity)
+		return 0;
+	return enlarge(batch, rows / 2 > batch->capacity ? rows : rows + batch->capacity / 2, err);
+}
+
 int
 cn_batch_grow(struct cn_batch *batch, size_t rows, struct cn_err *err)
 {
-	batch->sealed = false;
-	if (rows > batch->capacity) {
-		const size_t capacity = rows / 2 > batch->capacity ? rows : rows + batch->capacity / 2;
-
-		if (enlarge(batch, capacity, err) != 0)
-			return -1;
-	}
+	if (reserve(batch, rows, err) != 0)
+		return -1;
 	for (size_t f = 0; f < batch->schema.n && rows > batch->rows; f++) {
 		const size_t bytes = cn_field_bytes(&batch->schema.field[f]);
 
@@ -106,8 +119,9 @@ cn_batch_append(struct cn_batch *batch, const struct cn_batch *src, size_t from,
 	if (batch->schema.n == 0)
 		batch->schema = src->schema;
 	assert(cn_schema_equal(&batch->schema, &src->schema));
-	if (cn_batch_grow(batch, at + n, err) != 0)
+	if (reserve(batch, at + n, err) != 0)
 		return -1;
+	batch->rows = at + n;
 	for (size_t f = 0; f < src->schema.n && n > 0; f++)
 		memcpy(cn_batch_at(batch, (int)f, at), cn_batch_at(src, (int)f, from),
 			n * cn_field_bytes(&src->schema.field[f]));

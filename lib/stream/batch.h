@@ -30,6 +30,9 @@ struct cn_batch {
 /* Makes room for rows of this schema (contents are lost, zeroed); sets schema and rows. */
 int cn_batch_shape(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err);
 
+/* As shape, but the columns hold anything: for who fills them all. */
+int cn_batch_room(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err);
+
 /* Grows to rows, keeping contents; new rows are zero. */
 int cn_batch_grow(struct cn_batch *batch, size_t rows, struct cn_err *err);
 

@@ -20,15 +20,19 @@ struct cn_node {
 };
 
 struct cn_history {
-	size_t n;
+	size_t n, capacity;
 	struct cn_node *node;
 };
 
-/* Appends a copy of all nodes of from, sharing nodes that are already there (equal meta and parents); returns the number its last node has now, or -1. */
+/*
+ * Appends a copy of all nodes of from, sharing nodes that are already there (equal meta and parents).
+ * Returns the number its last node has now; -1 with err, or without when from is empty.
+ */
 int cn_history_merge(struct cn_history *to, const struct cn_history *from, struct cn_err *err);
 
-/* Appends the node of this program; parents are numbers merge returned. */
-int cn_history_add(struct cn_history *to, const struct cn_meta *meta, const uint16_t *parent, size_t n_parents, struct cn_err *err);
+/* Appends the node of this program; parents are numbers merge returned.  Its number, or -1. */
+int cn_history_add(struct cn_history *to, const struct cn_meta *meta, const uint16_t *parent, size_t n_parents,
+	struct cn_err *err);
 
 int cn_history_copy(struct cn_history *to, const struct cn_history *from, struct cn_err *err);
 void cn_history_release(struct cn_history *history);

@@ -21,6 +21,7 @@
 #include "stream/schema.h"
 
 struct cn_reader;
+struct cn_abort;	/* stream/frame.h */
 
 struct cn_reader_config {
 	const char *path;		/* NULL or "-": standard input */
@@ -42,7 +43,11 @@ struct cn_reader *cn_reader_open(const struct cn_reader_config *config, struct c
 /* Refills batch with the next chunk (any number of rows >= 1): 1, 0 at the verified end, -1 error. */
 int cn_reader_next(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err);
 
-/* Goes to the chunk that holds row, by the index of a seekable file; the next batch starts at or before row (its first_row says).  After a seek the end is not verified as a whole; each chunk still is. */
+/*
+ * Goes to the chunk that holds row; the next batch starts at or before row (its first_row says).  By the
+ * index of a seekable file, after which the end is not verified as a whole, though each chunk still is;
+ * elsewhere, and where a verify key asks for the whole, by reading on (forward only, before the first row).
+ */
 int cn_reader_seek(struct cn_reader *reader, uint64_t row, struct cn_err *err);
 
 const struct cn_schema *cn_reader_schema(const struct cn_reader *reader);
@@ -54,6 +59,21 @@ uint64_t cn_reader_rows_hint(const struct cn_reader *reader);	/* rows if known (
 uint32_t cn_reader_chunk_rows(const struct cn_reader *reader);
 uint64_t cn_reader_rows(const struct cn_reader *reader);	/* rows handed out so far */
 const struct cn_reader_end *cn_reader_end(const struct cn_reader *reader);	/* NULL before the end */
+
+/* Takes back the last rows handed out, because they were not used: the history then tells what was. */
+void cn_reader_give_back(struct cn_reader *reader, uint64_t rows);
+
+/*
+ * Reads what is left without handing it out, so that the end (and a signature asked for) is verified.
+ * 0 or -1.  cn_writer_finish does this for every input with a verify key.
+ */
+int cn_reader_finish(struct cn_reader *reader, struct cn_err *err);
+
+uint64_t cn_reader_rows_promised(const struct cn_reader *reader);	/* HEAD's hint alone: the same for file and pipe */
+bool cn_reader_sought(const struct cn_reader *reader);		/* an index was used: the whole is not verified */
+const struct cn_abort *cn_reader_abort(const struct cn_reader *reader);	/* who stopped the stream; NULL: nobody */
+
+/* NULL is fine; so is a reader whose opening failed, for all of the above. */
 void cn_reader_free(struct cn_reader *reader);
 
 #endif

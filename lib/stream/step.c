@@ -1,0 +1,146 @@
+/* step - the common frame of programs: pool, reader, writer, history, progress. */
+#include "stream/step.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/banned.h"
+
+static const struct cn_common *
+common_of(const struct cn_tool *tool, const void *config)
+{
+	return (const void *)((const char *)config + tool->common);
+}
+
+struct cn_reader *
+cn_step_reader(struct cn_step *step, const char *path, struct cn_err *err)
+{
+	const struct cn_reader_config config = {
+		.path = path, .pool = step->pool, .verify_key = step->common->verify_key,
+	};
+
+	return cn_reader_open(&config, err);
+}
+
+int
+cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *config, const char *operand, struct cn_err *err)
+{
+	if (err->code)
+		return -1;
+	*step = (struct cn_step){ .tool = tool, .config = config, .common = common_of(tool, config) };
+	step->pool = cn_pool_new((size_t)step->common->threads, err);
+	step->in = cn_step_reader(step, operand, err);
+	return err->code ? -1 : 0;
+}
+
+/* This program's node: what it was told, and the names of its inputs as typed. */
+static int
+describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err)
+{
+	struct cn_meta node = { 0 };
+	char key[32];
+
+	cn_tool_describe(step->tool, step->config, &node, err);
+	for (size_t i = 0; i <= n_extra && !err->code; i++) {
+		struct cn_reader *input = i == 0 ? step->in : extra[i - 1];
+
+		if (!input)
+			continue;
+		snprintf(key, sizeof(key), "input.%zu", i + 1);
+		cn_meta_set(&node, key, cn_reader_typed(input), err);
+		cn_writer_input(step->out, input, err);
+	}
+	cn_writer_node(step->out, &node, err);
+	cn_meta_release(&node);
+	return err->code ? -1 : 0;
+}
+
+/* Rows the output will have, as far as the header of the input promises; the same for a file and a pipe. */
+static uint64_t
+promise(const struct cn_step *step)
+{
+	const uint64_t in = cn_reader_rows_promised(step->in), limit = (uint64_t)step->common->rows;
+	const uint64_t rows = limit && limit < in ? limit : in, passes = step->passes ? step->passes : 1;
+
+	return rows <= UINT64_MAX / passes ? rows * passes : 0;
+}
+
+int
+cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra,
+	struct cn_err *err)
+{
+	const struct cn_common *common = step->common;
+	const struct cn_writer_config config = {
+		.program = step->tool->name, .path = common->output, .force = common->force, .key = common->key,
+		.level = common->level ? (int)strtol(common->level, NULL, 10) : CN_LEVEL_AUTO,
+		.chunk_rows = (uint32_t)common->chunk_rows, .pool = step->pool,
+		.rows_hint = promise(step),
+	};
+
+	if (err->code)
+		return -1;
+	step->out = cn_writer_open(&config, schema, err);
+	if (!step->out)
+		return -1;
+	cn_meta_merge(cn_writer_meta(step->out), cn_reader_meta(step->in), err);
+	return describe(step, extra, n_extra, err);
+}
+
+int
+cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err),
+	void *context, struct cn_err *err)
+{
+	const uint64_t limit = step->common->rows ? (uint64_t)step->common->rows : UINT64_MAX;
+	struct cn_batch in = { 0 }, out = { 0 };
+	uint64_t done = 0;
+
+	if (err->code)
+		return -1;
+	const uint64_t known = cn_reader_rows_hint(step->in);
+	cn_progress_start(&step->progress, step->tool, step->config, "rows", known < limit ? known : limit);
+	while (done < limit && cn_reader_next(step->in, &in, err) > 0) {
+		if (in.rows > limit - done) {
+			cn_reader_give_back(step->in, in.rows - (limit - done));
+			in.rows = (size_t)(limit - done);
+		}
+		if (make(context, &in, &out, err) || cn_writer_put(step->out, &out, err))
+			break;
+		done += in.rows;
+		cn_progress_add(&step->progress, in.rows);
+	}
+	cn_progress_end(&step->progress);
+	cn_batch_release(&in);
+	cn_batch_release(&out);
+	return err->code ? -1 : 0;
+}
+
+void
+cn_step_pass(const struct cn_batch *in, struct cn_batch *out)
+{
+	for (size_t f = 0; f < out->schema.n; f++) {
+		const struct cn_field *field = &out->schema.field[f];
+		const int from = cn_schema_find(&in->schema, field->name);
+
+		if (from < 0 || in->schema.field[from].dtype != field->dtype
+		    || !cn_shape_equal(&in->schema.field[from].shape, &field->shape))
+			continue;
+		const size_t rows = in->rows < out->rows ? in->rows : out->rows;
+		if (rows > 0)
+			memcpy(out->column[f], in->column[from], rows * cn_field_bytes(field));
+	}
+}
+
+int
+cn_step_end(struct cn_step *step, struct cn_err *err)
+{
+	/* A signature asked for covers the whole input, so that is read to its end. */
+	if (!err->code && step->in && step->common->verify_key && !cn_reader_end(step->in))
+		cn_reader_finish(step->in, err);
+	if (step->out)
+		cn_writer_finish(step->out, err);
+	cn_writer_free(step->out);
+	cn_reader_free(step->in);
+	cn_pool_free(step->pool);
+	return cn_tool_end(step->tool, err);
+}
