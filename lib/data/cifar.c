@@ -31,7 +31,8 @@ current(struct state *state, struct cn_err *err)
 }
 
 static int
-store(const struct state *state, const unsigned char *record, struct cn_batch *batch, size_t row, struct cn_err *err)
+store(const struct state *state, const unsigned char *record, struct cn_batch *batch, size_t row,
+	struct cn_err *err)
 {
 	const bool hundred = state->classes == 100;
 	const int32_t label = record[hundred];
@@ -39,7 +40,8 @@ store(const struct state *state, const unsigned char *record, struct cn_batch *b
 	unsigned char *x = cn_batch_at(batch, 1, row);
 
 	if (label >= (int32_t)state->classes || (hundred && group >= COARSE))
-		return cn_err_set(err, CN_FAILED, "%s: row %" PRIu64 ": no class %d in CIFAR-%u (see --classes)",
+		return cn_err_set(err, CN_FAILED,
+			"%s: row %" PRIu64 ": no class %d in CIFAR-%u (see --classes)",
 			cn_unpack_name(state->unpack), state->row, label, state->classes);
 	memcpy(cn_batch_at(batch, 2, row), &label, sizeof label);
 	if (hundred)
@@ -63,7 +65,8 @@ read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 		if (cn_unpack_read(state->unpack, record, size, &got, err))
 			return -1;
 		if (got && got < size)
-			return cn_err_set(err, CN_FAILED, "%s: cut short in row %" PRIu64 ": expected %zu bytes, got %zu",
+			return cn_err_set(err, CN_FAILED,
+				"%s: cut short in row %" PRIu64 ": expected %zu bytes, got %zu",
 				cn_unpack_name(state->unpack), state->row, size, got);
 		if (!got) {
 			cn_unpack_free(state->unpack);
@@ -88,7 +91,8 @@ close_cifar(struct cn_import *import)
 }
 
 int
-cn_cifar_open(struct cn_import *import, const char *const *path, size_t n, unsigned classes, struct cn_err *err)
+cn_cifar_open(struct cn_import *import, const char *const *path, size_t n, unsigned classes,
+	struct cn_err *err)
 {
 	const struct cn_shape image = { 3, { SIDE, SIDE, 3 } }, scalar = { 0 };
 	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);

@@ -11,9 +11,10 @@
 #include "data/import.h"
 
 /*
- * Fields: id, x u8 [32,32,3], label i32; of CIFAR-100 (classes 100, else 10) also group u64, the coarse class.
- * Rows in the order of the files given; paths must outlive the import.
+ * Fields: id, x u8 [32,32,3], label i32; of CIFAR-100 (classes 100, else 10) also group u64, the coarse
+ * class.  Rows in the order of the files given; paths must outlive the import.
  */
-int cn_cifar_open(struct cn_import *import, const char *const *path, size_t n, unsigned classes, struct cn_err *err);
+int cn_cifar_open(struct cn_import *import, const char *const *path, size_t n, unsigned classes,
+	struct cn_err *err);
 
 #endif

@@ -22,7 +22,8 @@ static int
 make_room(struct cn_picture *picture, uint64_t width, uint64_t height, const char *name, struct cn_err *err)
 {
 	if (!width || !height || width > INT32_MAX || height > INT32_MAX || width * height > CN_DECODE_PIXELS)
-		return cn_err_set(err, CN_FAILED, "%s: a picture of %" PRIu64 "x%" PRIu64 " pixels is over the limit of %"
+		return cn_err_set(err, CN_FAILED,
+			"%s: a picture of %" PRIu64 "x%" PRIu64 " pixels is over the limit of %"
 			PRIu64, name, width, height, CN_DECODE_PIXELS);
 	picture->width = (uint32_t)width;
 	picture->height = (uint32_t)height;
@@ -72,7 +73,8 @@ watch_jpeg(j_common_ptr info)
 
 /* All that may jump: nothing here owns memory but jpeg and picture, which the caller frees. */
 static int
-run_jpeg(struct jpeg *jpeg, const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+run_jpeg(struct jpeg *jpeg, const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+	struct cn_err *err)
 {
 	struct jpeg_decompress_struct *info = &jpeg->info;
 
@@ -120,7 +122,8 @@ decode_jpeg(const void *bytes, size_t size, const char *name, struct cn_picture 
 /* PNG */
 
 static int
-run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+	struct cn_err *err)
 {
 	struct spng_ihdr head;
 	size_t room;
@@ -138,11 +141,13 @@ run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct 
 		status = spng_decoded_image_size(png, SPNG_FMT_RGB8, &room);
 	}
 	if (!status)
-		status = spng_decode_image(png, picture->pixels, (size_t)picture->width * picture->height * 3, SPNG_FMT_RGB8, 0);
+		status = spng_decode_image(png, picture->pixels, (size_t)picture->width * picture->height * 3,
+			SPNG_FMT_RGB8, 0);
 	if (!status)
 		status = spng_decode_chunks(png);
 	if (status)
-		return cn_err_set(err, CN_FAILED, "%s: not a whole PNG picture (%s)", name, spng_strerror(status));
+		return cn_err_set(err, CN_FAILED, "%s: not a whole PNG picture (%s)", name,
+			spng_strerror(status));
 	return 0;
 }
 
@@ -207,7 +212,8 @@ decode_pnm(const void *bytes, size_t size, const char *name, struct cn_picture *
 	const long width = read_number(&text), height = read_number(&text), most = read_number(&text);
 
 	picture->grey = kind == '2' || kind == '5';
-	if (width < 0 || height < 0 || most < 1 || most > 65535 || text.at == text.end || !isspace(*text.at++))
+	if (width < 0 || height < 0 || most < 1 || most > 65535 || text.at == text.end
+	    || !isspace(*text.at++))
 		return cn_err_set(err, CN_FAILED, "%s: damaged PNM header", name);
 	const size_t per = picture->grey ? 1 : 3, samples = (size_t)width * (size_t)height * per;
 	if (!plain && (size_t)(text.end - text.at) < samples * (most > 255 ? 2 : 1))
@@ -217,7 +223,8 @@ decode_pnm(const void *bytes, size_t size, const char *name, struct cn_picture *
 	for (size_t i = 0; i < samples; i++) {
 		const long value = read_sample(&text, plain, most);
 		if (value < 0 || value > most)
-			return cn_err_set(err, CN_FAILED, "%s: not a whole PNM picture (sample %zu)", name, i);
+			return cn_err_set(err, CN_FAILED, "%s: not a whole PNM picture (sample %zu)", name,
+				i);
 		const uint8_t byte = (uint8_t)((value * 255 * 2 + most) / (2 * most));
 		if (per == 3)
 			picture->pixels[i] = byte;

@@ -23,7 +23,8 @@ struct cn_picture {
 };
 
 /* name is for messages: "FILE: cut short".  0 or -1; free with cn_picture_release. */
-int cn_decode(const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err);
+int cn_decode(const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+	struct cn_err *err);
 
 /* A name that ends like a picture: .jpg .jpeg .png .ppm .pgm .pnm in either case. */
 bool cn_decode_knows(const char *name);

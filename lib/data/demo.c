@@ -87,7 +87,8 @@ choose_colours(struct scene *scene, struct cn_rng *rng)
 	const double ground = bright ? 0.12 + 0.25 * cn_rng_unit(rng) : 0.68 + 0.28 * cn_rng_unit(rng);
 	const double fade = 0.15 * cn_rng_unit(rng);
 
-	const double shift = 0.08 * cn_rng_unit(rng);	/* one draw a statement: the order of arguments is the compiler's */
+	/* one draw a statement: the order of arguments is the compiler's */
+	const double shift = 0.08 * cn_rng_unit(rng);
 
 	scene->body = colour_from_hsv(hue, 0.45 + 0.45 * cn_rng_unit(rng), body);
 	scene->near = colour_from_hsv(other, 0.15 + 0.4 * cn_rng_unit(rng), ground);
@@ -125,7 +126,8 @@ clamp(double x)
 static struct colour
 mix(struct colour a, struct colour b, double share)
 {
-	return (struct colour){ a.r + (b.r - a.r) * share, a.g + (b.g - a.g) * share, a.b + (b.b - a.b) * share };
+	return (struct colour){ a.r + (b.r - a.r) * share, a.g + (b.g - a.g) * share,
+		a.b + (b.b - a.b) * share };
 }
 
 /* (c + i s) = (x + i y)^k for |x + i y| = 1. */
@@ -141,7 +143,7 @@ power(double x, double y, unsigned k, double *c, double *s)
 	}
 }
 
-/* How much of a pixel at (x, y), in units of the shape's radius, the shape covers; pixel is a pixel's side in that unit. */
+/* How much of a pixel at (x, y) the shape covers; in units of its radius, as is pixel, the pixel's side. */
 static double
 cover(const struct scene *scene, double x, double y, double pixel, double *depth)
 {
@@ -150,7 +152,8 @@ cover(const struct scene *scene, double x, double y, double pixel, double *depth
 
 	power(x / safe, y / safe, scene->lobes, &c, &s);
 	const double edge = 1 + scene->lobe * c + scene->point * (2 * c * c - 1);
-	const double slope = scene->lobes * (scene->lobe * s + 4 * scene->point * c * s) / (r > 0.5 ? r : 0.5);
+	const double slope = scene->lobes * (scene->lobe * s + 4 * scene->point * c * s) / (r > 0.5 ? r
+		: 0.5);
 	const double distance = (edge - r) / sqrt(1 + slope * slope);
 
 	*depth = clamp(distance);
@@ -176,7 +179,7 @@ shade(const struct scene *scene, double u, double v, double pixel)
 	return mix(mix(scene->near, scene->far, ramp), mix(body, scene->ink, marked), inside);
 }
 
-/* A colour as a byte with noise: the four bytes of a word, summed, are nearly normal (standard deviation 147.8). */
+/* A colour as a byte with noise: the sum of a word's four bytes is nearly normal (deviation 147.8). */
 static uint8_t
 expose(double value, int noise, struct cn_rng *rng)
 {
@@ -238,7 +241,8 @@ draw(const struct cn_demo_config *config, uint64_t row, uint32_t drawing, unsign
 	begin(&rng, &key, config, "noise", row, drawing);
 	for (unsigned i = 0; i < config->size; i++)
 		for (unsigned j = 0; j < config->size; j++, pixels += 3) {
-			const struct colour c = shade(&scene, (j + 0.5) * pixel - 1, (i + 0.5) * pixel - 1, pixel);
+			const struct colour c = shade(&scene, (j + 0.5) * pixel - 1, (i + 0.5) * pixel - 1,
+				pixel);
 			pixels[0] = expose(c.r, scene.noise, &rng);
 			pixels[1] = expose(c.g, scene.noise, &rng);
 			pixels[2] = expose(c.b, scene.noise, &rng);
@@ -287,7 +291,8 @@ read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 	struct work work = {
 		.config = &state->config, .batch = batch,
 		.x = cn_schema_find(&batch->schema, "x"), .pos = cn_schema_find(&batch->schema, "pos"),
-		.label = cn_schema_find(&batch->schema, "label"), .group = cn_schema_find(&batch->schema, "group"),
+		.label = cn_schema_find(&batch->schema, "label"), .group = cn_schema_find(&batch->schema,
+		"group"),
 	};
 
 	cn_pool_run(state->pool, batch->rows, draw_row, &work);
@@ -305,7 +310,8 @@ check(const struct cn_demo_config *config, struct cn_err *err)
 {
 	if (config->coarse < 1 || config->coarse > 64)
 		return cn_err_set(err, CN_USAGE, "--coarse must lie in [1, 64]");
-	if (config->classes < config->coarse || config->classes > CN_DEMO_CLASSES || config->classes % config->coarse)
+	if (config->classes < config->coarse || config->classes > CN_DEMO_CLASSES
+	    || config->classes % config->coarse)
 		return cn_err_set(err, CN_USAGE, "--classes must be a multiple of --coarse %u and at most %d",
 			config->coarse, CN_DEMO_CLASSES);
 	if (config->size < 8 || config->size > 512)
@@ -314,7 +320,8 @@ check(const struct cn_demo_config *config, struct cn_err *err)
 }
 
 int
-cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err)
+cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool,
+	struct cn_err *err)
 {
 	const struct cn_shape image = { 3, { config->size, config->size, 3 } }, scalar = { 0 };
 

@@ -31,8 +31,12 @@ struct cn_demo_config {
 	bool pairs;		/* pos: another drawing of the same fine class */
 };
 
-/* Fields: id, x u8 [size,size,3], pos like x (pairs), label i32 (fine class), group u64 (coarse class).  Any prefix of rows is balanced: each run of "classes" rows holds every fine class once. */
-int cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool, struct cn_err *err);
+/*
+ * Fields: id, x u8 [size,size,3], pos like x (pairs), label i32 (fine class), group u64 (coarse class).  Any
+ * beginning of the rows is balanced: each run of "classes" rows holds every fine class once.
+ */
+int cn_demo_open(struct cn_import *import, const struct cn_demo_config *config, struct cn_pool *pool,
+	struct cn_err *err);
 
 /* The fine class of a row. */
 unsigned cn_demo_label(const struct cn_demo_config *config, uint64_t row);

@@ -31,7 +31,8 @@ read_dtype(const struct part *part, unsigned char type, struct cn_err *err)
 	case 0x0c: return CN_DTYPE_I32;
 	case 0x0d: return CN_DTYPE_F32;
 	case 0x0e: return CN_DTYPE_F64;
-	default: return cn_err_set(err, CN_FAILED, "%s: unknown idx type 0x%02x", cn_unpack_name(part->unpack), type);
+	default: return cn_err_set(err, CN_FAILED, "%s: unknown idx type 0x%02x",
+		cn_unpack_name(part->unpack), type);
 	}
 }
 
@@ -45,19 +46,22 @@ open_part(struct part *part, const char *path, struct cn_err *err)
 		return -1;
 	const char *name = cn_unpack_name(part->unpack);
 	if (magic[0] || magic[1])
-		return cn_err_set(err, CN_FAILED, "%s: not an idx file (it begins with %02x %02x)", name, magic[0], magic[1]);
+		return cn_err_set(err, CN_FAILED, "%s: not an idx file (it begins with %02x %02x)", name,
+			magic[0], magic[1]);
 	const int dtype = read_dtype(part, magic[2], err);
 	if (dtype < 0)
 		return -1;
 	part->dtype = (enum cn_dtype)dtype;
 	if (magic[3] < 1 || magic[3] > CN_SHAPE_RANK)
-		return cn_err_set(err, CN_FAILED, "%s: %u extents, 1 to %d are possible", name, magic[3], CN_SHAPE_RANK);
+		return cn_err_set(err, CN_FAILED, "%s: %u extents, 1 to %d are possible", name, magic[3],
+			CN_SHAPE_RANK);
 	for (unsigned d = 0; d < magic[3]; d++) {
 		if (cn_unpack_exactly(part->unpack, extent, sizeof extent, "the idx header", err))
 			return -1;
 		const uint32_t value = (uint32_t)extent[0] << 24 | (uint32_t)extent[1] << 16 | (uint32_t)extent[2] << 8 | extent[3];
 		if (!value || value > INT32_MAX)
-			return cn_err_set(err, CN_FAILED, "%s: extent %u of %" PRIu32 " is not in 1..%d", name, d, value, INT32_MAX);
+			return cn_err_set(err, CN_FAILED, "%s: extent %u of %" PRIu32 " is not in 1..%d",
+				name, d, value, INT32_MAX);
 		if (d)
 			part->shape.dim[part->shape.rank++] = value;
 		else
@@ -138,7 +142,8 @@ open_labels(struct cn_import *import, struct state *state, const char *path, str
 	if (labels->shape.rank || cn_dtype_is_float(labels->dtype))
 		return cn_err_set(err, CN_FAILED, "%s: labels must be one integer per row", name);
 	if (labels->rows != state->values.rows)
-		return cn_err_set(err, CN_FAILED, "%s: %" PRIu32 " labels for the %" PRIu32 " rows of %s", name, labels->rows,
+		return cn_err_set(err, CN_FAILED, "%s: %" PRIu32 " labels for the %" PRIu32 " rows of %s",
+			name, labels->rows,
 			state->values.rows, cn_unpack_name(state->values.unpack));
 	return cn_schema_add(&import->schema, "label", CN_DTYPE_I32, &scalar, err) < 0 ? -1 : 0;
 }

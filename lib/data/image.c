@@ -1,4 +1,4 @@
-/* image - listing, ordering and decoding; data/decode.h knows the picture formats, data/unpack.h the archives. */
+/* image - listing, ordering and decoding; data/decode.h knows the formats, data/unpack.h the archives. */
 #include "data/image.h"
 
 #include <ctype.h>
@@ -135,11 +135,13 @@ list_archive(struct state *state, const char *operand, struct cn_err *err)
 			continue;
 		member->at = cn_spool_size(state->spool);
 		do {
-			if (cn_unpack_read(unpack, piece, PIECE, &got, err) || cn_spool_append(state->spool, piece, got, err))
+			if (cn_unpack_read(unpack, piece, PIECE, &got, err)
+			    || cn_spool_append(state->spool, piece, got, err))
 				break;
 			member->size += got;
 			if (member->size > FILE_LIMIT)
-				cn_err_set(err, CN_FAILED, "%s: member '%s' is over the limit of %zu bytes", operand, name, FILE_LIMIT);
+				cn_err_set(err, CN_FAILED, "%s: member '%s' is over the limit of %zu bytes",
+					operand, name, FILE_LIMIT);
 		} while (got == PIECE && !err->code);
 	}
 	cn_mem_free(piece);
@@ -254,7 +256,8 @@ number_classes(struct state *state, struct cn_meta *meta, int32_t *classes, stru
 			continue;
 		if (label < 0 || by_class(member, member - 1)) {
 			void *block = names;
-			const int failed = cn_mem_grow(&block, &capacity, used + member->folder_size + 2, 1, err);
+			const int failed = cn_mem_grow(&block, &capacity, used + member->folder_size + 2, 1,
+				err);
 			names = block;
 			if (failed)
 				break;
@@ -319,7 +322,8 @@ load_spooled(const struct state *state, const struct member *member, size_t *siz
 }
 
 static int
-decode_member(const struct state *state, const struct member *member, struct cn_picture *picture, struct cn_err *err)
+decode_member(const struct state *state, const struct member *member, struct cn_picture *picture,
+	struct cn_err *err)
 {
 	char name[600];
 	size_t size = 0;
@@ -344,21 +348,26 @@ make_grey(struct cn_picture *picture)
 
 /* The picture as the row wants it. */
 static int
-fit(const struct state *state, const struct member *member, struct cn_picture *picture, uint8_t *row, struct cn_err *err)
+fit(const struct state *state, const struct member *member, struct cn_picture *picture, uint8_t *row,
+	struct cn_err *err)
 {
 	const uint32_t height = state->x.dim[0], width = state->x.dim[1], channels = state->x.dim[2];
 	char name[600];
 
 	if (channels == 1 && !picture->grey && !state->config.channels)
-		return cn_err_set(err, CN_FAILED, "%s: a picture in colour after one without; give --channels 1 or 3",
+		return cn_err_set(err, CN_FAILED,
+			"%s: a picture in colour after one without; give --channels 1 or 3",
 			title(member, name, sizeof name));
 	if (channels == 1)
 		make_grey(picture);
 	if (state->config.width)
-		return cn_resize(picture->pixels, picture->height, picture->width, channels, row, height, width, err);
+		return cn_resize(picture->pixels, picture->height, picture->width, channels, row, height,
+			width, err);
 	if (picture->height != height || picture->width != width)
-		return cn_err_set(err, CN_FAILED, "%s: %" PRIu32 "x%" PRIu32 " pixels where the first picture has %" PRIu32
-			"x%" PRIu32 "; give --resize %" PRIu32 "x%" PRIu32, title(member, name, sizeof name), picture->width,
+		return cn_err_set(err, CN_FAILED,
+			"%s: %" PRIu32 "x%" PRIu32 " pixels where the first picture has %" PRIu32
+			"x%" PRIu32 "; give --resize %" PRIu32 "x%" PRIu32, title(member, name, sizeof name),
+			picture->width,
 			picture->height, width, height, width, height);
 	memcpy(row, picture->pixels, (size_t)height * width * channels);
 	return 0;
@@ -453,7 +462,8 @@ cn_image_open(struct cn_import *import, const char *const *operand, size_t n,
 	if (err->code)
 		return -1;
 	if (!state->n)
-		return cn_err_set(err, CN_FAILED, "%s: no pictures (.jpg .jpeg .png .ppm .pgm .pnm)%s%s%s among %" PRIu64 " files",
+		return cn_err_set(err, CN_FAILED,
+			"%s: no pictures (.jpg .jpeg .png .ppm .pgm .pnm)%s%s%s among %" PRIu64 " files",
 			operand[0], config->match ? " that match '" : "", config->match ? config->match : "",
 			config->match ? "'" : "", state->seen);
 	if (number_classes(state, &import->meta, &classes, err))
@@ -473,7 +483,8 @@ cn_image_parse_size(const char *text, uint32_t *width, uint32_t *height, struct 
 	if (*end == 'x' && isdigit((unsigned char)end[1]))
 		h = strtoul(end + 1, &end, 10);
 	if (*end || w < 1 || w > 65535 || h < 1 || h > 65535)
-		return cn_err_set(err, CN_USAGE, "--resize must be N or WxH with extents of 1 to 65535, not '%s'", text);
+		return cn_err_set(err, CN_USAGE,
+			"--resize must be N or WxH with extents of 1 to 65535, not '%s'", text);
 	*width = (uint32_t)w;
 	*height = (uint32_t)h;
 	return 0;

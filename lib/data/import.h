@@ -2,7 +2,8 @@
  * import - rows of an outside format, in order: what cn-import asks of each format.
  *
  * A format's open fills a struct cn_import: the schema (id first), what is worth remembering as metadata,
- * and how to read and close.  "= { 0 }" is an import without rows; close accepts it, and one whose open failed.
+ * and how to read and close.  "= { 0 }" is an import without rows; close accepts it, and one whose open
+ * failed.
  *
  *	struct cn_import import = { 0 };
  *	cn_idx_open(&import, images, labels, &err);
@@ -30,7 +31,8 @@ struct cn_import {
 	uint64_t first_id;	/* ids count from here */
 	uint64_t given;		/* rows given so far */
 
-	/* Fills batch's columns but the id for rows given, given + 1, ..., at most batch->rows; sets batch->rows to how many there were. */
+	/* Fills batch's columns but the id, for at most batch->rows rows from "given" on;
+	   sets batch->rows to how many there were. */
 	int (*read)(struct cn_import *import, struct cn_batch *batch, struct cn_err *err);
 	void (*close)(struct cn_import *import);
 	void *state;		/* the format's own */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "data/spool.h"
 #include "data/unpack.h"
 #include "base/banned.h"
 
@@ -60,7 +61,8 @@ parse_dtype(struct part *part, const char *text, struct cn_err *err)
 	if (n != 3)
 		return cn_err_set(err, CN_FAILED, "%s: not an array of plain numbers", name);
 	if (word[1] == '>')
-		return cn_err_set(err, CN_FAILED, "%s: big-endian numbers; save it again with .astype('<%.2s')", name, word + 2);
+		return cn_err_set(err, CN_FAILED,
+			"%s: big-endian numbers; save it again with .astype('<%.2s')", name, word + 2);
 	if (!strncmp(word + 1, "|b1", n)) {
 		part->stored = CN_DTYPE_U8;
 		return 0;
@@ -105,7 +107,8 @@ parse_shape(struct part *part, const char *text, struct cn_err *err)
 	part->shape.rank = n - 1;
 	for (unsigned d = 1; d < n; d++) {
 		if (!extent[d] || extent[d] > INT32_MAX)
-			return cn_err_set(err, CN_FAILED, "%s: axis %u of %" PRIu64 " is not in 1..%d", name, d, extent[d], INT32_MAX);
+			return cn_err_set(err, CN_FAILED, "%s: axis %u of %" PRIu64 " is not in 1..%d", name,
+				d, extent[d], INT32_MAX);
 		part->shape.dim[d - 1] = (uint32_t)extent[d];
 	}
 	return 0;
@@ -117,9 +120,11 @@ parse_header(struct part *part, const char *text, struct cn_err *err)
 	const char *order = find(text, "fortran_order");
 
 	if (!order || (strncmp(order, "False", 5) && strncmp(order, "True", 4)))
-		return cn_err_set(err, CN_FAILED, "%s: no fortran_order in the header", cn_unpack_name(part->unpack));
+		return cn_err_set(err, CN_FAILED, "%s: no fortran_order in the header",
+			cn_unpack_name(part->unpack));
 	if (*order == 'T')
-		return cn_err_set(err, CN_FAILED, "%s: columns lie together (fortran_order); save numpy.ascontiguousarray(it)",
+		return cn_err_set(err, CN_FAILED,
+			"%s: columns lie together (fortran_order); save numpy.ascontiguousarray(it)",
 			cn_unpack_name(part->unpack));
 	if (parse_dtype(part, text, err) || parse_shape(part, text, err))
 		return -1;
@@ -139,12 +144,14 @@ open_part(struct part *part, const char *path, struct cn_err *err)
 	if (memcmp(magic, "\x93NUMPY", 6))
 		return cn_err_set(err, CN_FAILED, "%s: not a .npy file", name);
 	if (magic[6] < 1 || magic[6] > 3)
-		return cn_err_set(err, CN_FAILED, "%s: .npy version %u is unknown (1 to 3 are)", name, magic[6]);
+		return cn_err_set(err, CN_FAILED, "%s: .npy version %u is unknown (1 to 3 are)", name,
+			magic[6]);
 	if (cn_unpack_exactly(part->unpack, extent, magic[6] == 1 ? 2 : 4, "the npy header", err))
 		return -1;
 	const size_t size = (size_t)extent[0] | (size_t)extent[1] << 8 | (size_t)extent[2] << 16 | (size_t)extent[3] << 24;
 	if (size > HEADER_LIMIT)
-		return cn_err_set(err, CN_FAILED, "%s: a header of %zu bytes is over the limit of %zu", name, size, HEADER_LIMIT);
+		return cn_err_set(err, CN_FAILED, "%s: a header of %zu bytes is over the limit of %zu", name,
+			size, HEADER_LIMIT);
 	char *text = cn_mem_array(size + 1, 1, err);
 	if (text && !cn_unpack_exactly(part->unpack, text, size, "the npy header", err))
 		parse_header(part, text, err);
@@ -172,7 +179,8 @@ read_part(struct state *state, struct part *part, void *column, size_t rows, str
 	for (size_t i = 0; i < count; i++) {
 		const double value = cn_dtype_get(part->stored, state->scratch, i);
 		if (value < INT32_MIN || value > INT32_MAX)
-			return cn_err_set(err, CN_FAILED, "%s: label %.0f does not fit 32 bits", cn_unpack_name(part->unpack), value);
+			return cn_err_set(err, CN_FAILED, "%s: label %.0f does not fit 32 bits",
+				cn_unpack_name(part->unpack), value);
 		((int32_t *)column)[i] = (int32_t)value;
 	}
 	return 0;
@@ -211,7 +219,8 @@ add_field(struct cn_import *import, struct part *part, const char *field, struct
 {
 	if (!strcmp(field, "label")) {
 		if (part->shape.rank || cn_dtype_is_float(part->stored))
-			return cn_err_set(err, CN_FAILED, "%s: labels must be one integer per row", cn_unpack_name(part->unpack));
+			return cn_err_set(err, CN_FAILED, "%s: labels must be one integer per row",
+				cn_unpack_name(part->unpack));
 		part->dtype = CN_DTYPE_I32;
 	}
 	if (!strcmp(field, "z") && cn_dtype_is_float(part->stored))
@@ -220,7 +229,8 @@ add_field(struct cn_import *import, struct part *part, const char *field, struct
 }
 
 int
-cn_npy_open(struct cn_import *import, const char *values, const char *labels, const char *field, struct cn_err *err)
+cn_npy_open(struct cn_import *import, const char *values, const char *labels, const char *field,
+	struct cn_err *err)
 {
 	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);
 
@@ -242,7 +252,8 @@ cn_npy_open(struct cn_import *import, const char *values, const char *labels, co
 		return -1;
 	if (state->labels.rows != part->rows)
 		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " labels for the %" PRIu64 " rows of %s",
-			cn_unpack_name(state->labels.unpack), state->labels.rows, part->rows, cn_unpack_name(part->unpack));
+			cn_unpack_name(state->labels.unpack), state->labels.rows, part->rows,
+			cn_unpack_name(part->unpack));
 	return add_field(import, &state->labels, "label", err);
 }
 
@@ -254,7 +265,8 @@ cn_npy_header(enum cn_dtype dtype, const struct cn_shape *shape, uint64_t rows, 
 		descr[dtype], rows);
 
 	for (unsigned d = 0; d < shape->rank; d++)
-		n += snprintf(text + n, sizeof text - (size_t)n, "%s%" PRIu32 "%s", d ? "" : " ", shape->dim[d],
+		n += snprintf(text + n, sizeof text - (size_t)n, "%s%" PRIu32 "%s", d ? "" : " ",
+			shape->dim[d],
 			d + 1 < shape->rank ? ", " : "");
 	n += snprintf(text + n, sizeof text - (size_t)n, "), }");
 
@@ -268,4 +280,56 @@ cn_npy_header(enum cn_dtype dtype, const struct cn_shape *shape, uint64_t rows, 
 	memcpy(buffer + 10, text, (size_t)n);
 	buffer[total - 1] = '\n';
 	return total;
+}
+
+/* Rows go to a spool, because their number stands in front of them and a stream tells it last. */
+static uint64_t
+spool_rows(struct cn_reader *in, int field, uint64_t left, struct cn_spool *spool, struct cn_err *err)
+{
+	const size_t bytes = cn_field_bytes(&cn_reader_schema(in)->field[field]);
+	uint64_t rows = 0;
+	struct cn_batch batch = { 0 };
+
+	while (left && cn_reader_next(in, &batch, err) > 0) {
+		const size_t n = batch.rows < left ? batch.rows : (size_t)left;
+		if (cn_spool_append(spool, batch.column[field], n * bytes, err))
+			break;
+		rows += n;
+		left -= n;
+	}
+	cn_batch_release(&batch);
+	return rows;
+}
+
+static void
+copy_spool(const struct cn_spool *spool, struct cn_output *out, struct cn_err *err)
+{
+	const size_t piece = (size_t)1 << 20;
+	unsigned char *buffer = cn_mem_array(piece, 1, err);
+
+	for (uint64_t at = 0; at < cn_spool_size(spool) && !err->code;) {
+		const uint64_t left = cn_spool_size(spool) - at;
+		const size_t n = left < piece ? (size_t)left : piece;
+		if (!cn_spool_read(spool, at, buffer, n, err))
+			cn_output_write(out, buffer, n, err);
+		at += n;
+	}
+	cn_mem_free(buffer);
+}
+
+int
+cn_npy_write(struct cn_reader *in, int field, uint64_t rows, struct cn_output *out, struct cn_err *err)
+{
+	char header[1024];
+	struct cn_spool *spool = cn_spool_new(err);
+
+	if (spool) {
+		const struct cn_field *about = &cn_reader_schema(in)->field[field];
+		rows = spool_rows(in, field, rows, spool, err);
+		const size_t n = cn_npy_header(about->dtype, &about->shape, rows, header, sizeof header);
+		if (!err->code && !cn_output_write(out, header, n, err))
+			copy_spool(spool, out, err);
+	}
+	cn_spool_free(spool);
+	return err->code ? -1 : 0;
 }

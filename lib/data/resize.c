@@ -99,7 +99,8 @@ cn_resize(const uint8_t *from, uint32_t height, uint32_t width, uint32_t channel
 	if (between && !prepare(&across, width, to_width, err) && !prepare(&down, height, to_height, err)) {
 		for (uint32_t y = 0; y < height; y++)
 			for (uint32_t c = 0; c < channels; c++)
-				filter(&across, from + (size_t)y * width * channels + c, between + y * line + c, to_width, channels);
+				filter(&across, from + (size_t)y * width * channels + c,
+					between + y * line + c, to_width, channels);
 		for (size_t x = 0; x < line; x++)
 			filter(&down, between + x, to + x, to_height, line);
 	}

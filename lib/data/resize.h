@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-/* from (height, width, channels) into to (to_height, to_width, channels), which the caller owns.  All extents 1..65535. */
+/* from (height, width, channels) into to (to_height, to_width, channels), the caller's; extents 1..65535. */
 int cn_resize(const uint8_t *from, uint32_t height, uint32_t width, uint32_t channels,
 	uint8_t *to, uint32_t to_height, uint32_t to_width, struct cn_err *err);
 

@@ -91,7 +91,8 @@ cn_weights_find(const struct cn_weights *weights, const char *name)
 }
 
 int
-cn_weights_add(struct cn_weights *weights, const char *name, enum cn_dtype dtype, const struct cn_shape *shape,
+cn_weights_add(struct cn_weights *weights, const char *name, enum cn_dtype dtype,
+	const struct cn_shape *shape,
 	const void *data, struct cn_err *err)
 {
 	size_t bytes;
@@ -144,7 +145,8 @@ read_exactly(struct source *source, void *to, size_t size, const char *what, str
 		if (got < 0)
 			return cn_err_errno(err, "%s: cannot read", source->name);
 		if (got == 0)
-			return cn_err_set(err, CN_INCOMPLETE, "%s: cut short in %s: expected %zu bytes, got %zu",
+			return cn_err_set(err, CN_INCOMPLETE,
+				"%s: cut short in %s: expected %zu bytes, got %zu",
 				source->name, what, size, done);
 		done += (size_t)got;
 	}
@@ -154,10 +156,12 @@ read_exactly(struct source *source, void *to, size_t size, const char *what, str
 }
 
 static int
-read_shape(const struct source *source, const char *name, const json_t *list, struct cn_shape *shape, struct cn_err *err)
+read_shape(const struct source *source, const char *name, const json_t *list, struct cn_shape *shape,
+	struct cn_err *err)
 {
 	if (!json_is_array(list) || json_array_size(list) > CN_SHAPE_RANK)
-		return cn_err_set(err, CN_FAILED, "%s: tensor '%s': shape is not a list of at most %d extents",
+		return cn_err_set(err, CN_FAILED,
+			"%s: tensor '%s': shape is not a list of at most %d extents",
 			source->name, name, CN_SHAPE_RANK);
 	shape->rank = (unsigned)json_array_size(list);
 	for (unsigned d = 0; d < shape->rank; d++) {
@@ -184,13 +188,15 @@ read_dtype(const struct source *source, const char *name, const json_t *word, st
 }
 
 static int
-read_span(const struct source *source, const char *name, const json_t *pair, struct span *span, struct cn_err *err)
+read_span(const struct source *source, const char *name, const json_t *pair, struct span *span,
+	struct cn_err *err)
 {
 	const json_t *begin = json_array_get(pair, 0), *end = json_array_get(pair, 1);
 
 	if (json_array_size(pair) != 2 || !json_is_integer(begin) || !json_is_integer(end)
 	    || json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
-		return cn_err_set(err, CN_FAILED, "%s: tensor '%s': data_offsets are not a range", source->name, name);
+		return cn_err_set(err, CN_FAILED, "%s: tensor '%s': data_offsets are not a range",
+		source->name, name);
 	span->begin = (uint64_t)json_integer_value(begin);
 	span->end = (uint64_t)json_integer_value(end);
 	return 0;
@@ -219,14 +225,16 @@ read_entry(const struct source *source, const char *name, const json_t *about, s
 	entry->name = name;
 	entry->dtype = (enum cn_dtype)dtype;
 	if (!measure(entry->dtype, &entry->shape, &bytes) || bytes != span->end - span->begin)
-		return cn_err_set(err, CN_FAILED, "%s: tensor '%s': %" PRIu64 " bytes of data do not fit its shape",
+		return cn_err_set(err, CN_FAILED,
+			"%s: tensor '%s': %" PRIu64 " bytes of data do not fit its shape",
 			source->name, name, span->end - span->begin);
 	return 0;
 }
 
 /* Spans in order of place, without hole or overlap, and ending where the data does. */
 static int
-check_spans(const struct source *source, struct span *span, size_t n, const struct entry *entry, struct cn_err *err)
+check_spans(const struct source *source, struct span *span, size_t n, const struct entry *entry,
+	struct cn_err *err)
 {
 	uint64_t at = 0;
 
@@ -239,13 +247,16 @@ check_spans(const struct source *source, struct span *span, size_t n, const stru
 		at = span[i].end;
 	}
 	if (source->sized && at > source->left)
-		return cn_err_set(err, CN_INCOMPLETE, "%s: cut short: %" PRIu64 " bytes of data expected, got %" PRIu64,
+		return cn_err_set(err, CN_INCOMPLETE,
+			"%s: cut short: %" PRIu64 " bytes of data expected, got %" PRIu64,
 			source->name, at, source->left);
 	if (source->sized && at < source->left)
-		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " bytes behind the last tensor", source->name,
+		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " bytes behind the last tensor",
+			source->name,
 			source->left - at);
 	if (!source->sized && at > PIPE_LIMIT)
-		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " bytes of data are too many for a pipe; use a file",
+		return cn_err_set(err, CN_FAILED,
+			"%s: %" PRIu64 " bytes of data are too many for a pipe; use a file",
 			source->name, at);
 	return 0;
 }
@@ -260,8 +271,10 @@ read_metadata(const struct source *source, json_t *object, struct cn_weights *we
 		return cn_err_set(err, CN_FAILED, "%s: " METADATA " is not an object", source->name);
 	json_object_foreach(object, key, value) {
 		if (!json_is_string(value))
-			return cn_err_set(err, CN_FAILED, "%s: metadata '%.64s' is not text", source->name, key);
-		if (cn_meta_set_bytes(&weights->meta, key, json_string_value(value), json_string_length(value), err))
+			return cn_err_set(err, CN_FAILED, "%s: metadata '%.64s' is not text", source->name,
+				key);
+		if (cn_meta_set_bytes(&weights->meta, key, json_string_value(value),
+			json_string_length(value), err))
 			return -1;
 	}
 	return 0;
@@ -324,7 +337,8 @@ read_weights(struct source *source, struct cn_weights *weights, struct cn_err *e
 	for (unsigned i = 0; i < 8; i++)
 		length |= (uint64_t)prefix[i] << (8 * i);
 	if (length < 2 || length > HEADER_LIMIT)
-		return cn_err_set(err, CN_FAILED, "%s: not a safetensors file (a header of %" PRIu64 " bytes)",
+		return cn_err_set(err, CN_FAILED,
+			"%s: not a safetensors file (a header of %" PRIu64 " bytes)",
 			source->name, length);
 	if (source->sized && length > source->left)
 		return cn_err_set(err, CN_INCOMPLETE, "%s: cut short in the header: expected %" PRIu64
@@ -335,7 +349,8 @@ read_weights(struct source *source, struct cn_weights *weights, struct cn_err *e
 	if (text && !read_exactly(source, text, (size_t)length, "the header", err)) {
 		header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &why);
 		if (!json_is_object(header))
-			cn_err_set(err, CN_FAILED, "%s: not a safetensors file (header byte %d: %s)", source->name,
+			cn_err_set(err, CN_FAILED, "%s: not a safetensors file (header byte %d: %s)",
+				source->name,
 				header ? 0 : why.position, header ? "not an object" : why.text);
 		else
 			read_tensors(source, header, weights, err);
@@ -393,7 +408,8 @@ cn_safetensors_read(const char *path, struct cn_weights *weights, struct cn_err 
 static int
 by_place(const void *a, const void *b)
 {
-	const struct cn_tensor *x = *(const struct cn_tensor *const *)a, *y = *(const struct cn_tensor *const *)b;
+	const struct cn_tensor *x = *(const struct cn_tensor *const *)a,
+		*y = *(const struct cn_tensor *const *)b;
 	const size_t wx = cn_dtype_size(x->dtype), wy = cn_dtype_size(y->dtype);
 
 	return wx != wy ? (wx > wy ? -1 : 1) : strcmp(x->name, y->name);

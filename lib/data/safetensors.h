@@ -32,13 +32,17 @@ struct cn_weights {
 };
 
 /* Adds a tensor (copies name and data).  0 or -1. */
-int cn_weights_add(struct cn_weights *weights, const char *name, enum cn_dtype dtype, const struct cn_shape *shape, const void *data, struct cn_err *err);
+int cn_weights_add(struct cn_weights *weights, const char *name, enum cn_dtype dtype,
+	const struct cn_shape *shape, const void *data, struct cn_err *err);
 
 /* The tensor of that name, or NULL. */
 const struct cn_tensor *cn_weights_find(const struct cn_weights *weights, const char *name);
 
-/* Lengths are checked before anything is allocated; overlapping or missing ranges, unknown types and bad JSON are refused by name. */
-int cn_safetensors_read(const char *path, struct cn_weights *weights, struct cn_err *err);	/* NULL or "-": standard input */
+/*
+ * path NULL or "-": standard input.  Lengths are checked before anything is allocated; overlapping or
+ * missing ranges, unknown types and bad JSON are refused by name.
+ */
+int cn_safetensors_read(const char *path, struct cn_weights *weights, struct cn_err *err);
 
 /*
  * As read, from a descriptor at its position; name is for messages.  From a pipe exactly one file is taken,

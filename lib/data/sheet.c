@@ -26,7 +26,8 @@ cn_sheet_init(struct cn_sheet *sheet, struct cn_err *err)
 	const uint64_t down = cell(sheet, sheet->height), across = cell(sheet, sheet->width);
 	if (down > LIMIT || across > LIMIT || down * sheet->rows > LIMIT || across * sheet->columns > LIMIT
 	    || (down * sheet->rows) * (across * sheet->columns) > LIMIT)
-		return cn_err_set(err, CN_FAILED, "a sheet of %" PRIu32 " by %" PRIu32 " pictures is over the limit of %"
+		return cn_err_set(err, CN_FAILED,
+		"a sheet of %" PRIu32 " by %" PRIu32 " pictures is over the limit of %"
 			PRIu64 " pixels; give a smaller -n or --zoom", sheet->rows, sheet->columns, LIMIT);
 	sheet->sheet_height = (uint32_t)(down * sheet->rows) + sheet->frame;
 	sheet->sheet_width = (uint32_t)(across * sheet->columns) + sheet->frame;
@@ -86,7 +87,8 @@ cn_sheet_write(const struct cn_sheet *sheet, struct cn_output *output, struct cn
 	if (!status)
 		status = spng_set_ihdr(png, &head);
 	if (!status)
-		status = spng_encode_image(png, sheet->pixels, (size_t)head.width * head.height * 3, SPNG_FMT_PNG,
+		status = spng_encode_image(png, sheet->pixels, (size_t)head.width * head.height * 3,
+			SPNG_FMT_PNG,
 			SPNG_ENCODE_FINALIZE);
 	if (!status)
 		bytes = spng_get_png_buffer(png, &size, &status);

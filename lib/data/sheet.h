@@ -19,11 +19,12 @@ struct cn_sheet {
 	uint8_t *pixels;		/* (sheet_height, sheet_width, 3), owned */
 };
 
-/* Measures and clears (to near white) a sheet whose first six extents are set; refuses more than 2^28 pixels. */
+/* Measures and clears (to near white) a sheet whose first six extents are set; at most 2^28 pixels. */
 int cn_sheet_init(struct cn_sheet *sheet, struct cn_err *err);
 
 /* Puts a picture (height, width, channels) into a cell, in a frame of this colour (0xRRGGBB). */
-void cn_sheet_put(struct cn_sheet *sheet, uint32_t row, uint32_t column, const uint8_t *picture, uint32_t colour);
+void cn_sheet_put(struct cn_sheet *sheet, uint32_t row, uint32_t column, const uint8_t *picture,
+	uint32_t colour);
 
 /* The sheet as PNG bytes into an output the caller opened and finishes. */
 int cn_sheet_write(const struct cn_sheet *sheet, struct cn_output *output, struct cn_err *err);

@@ -32,7 +32,8 @@ cn_spool_new(struct cn_err *err)
 	snprintf(path, sizeof path, "%s/cn-spool-XXXXXX", folder());
 	spool->fd = mkstemp(path);
 	if (spool->fd < 0) {
-		cn_err_errno(err, "cannot make a temporary file in '%s' (TMPDIR names another folder)", folder());
+		cn_err_errno(err, "cannot make a temporary file in '%s' (TMPDIR names another folder)",
+			folder());
 		cn_mem_free(spool);
 		return NULL;
 	}
@@ -52,7 +53,8 @@ cn_spool_append(struct cn_spool *spool, const void *bytes, size_t size, struct c
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return cn_err_errno(err, "cannot write a temporary file in '%s' (TMPDIR names another folder)",
+			return cn_err_errno(err,
+				"cannot write a temporary file in '%s' (TMPDIR names another folder)",
 				folder());
 		from += n;
 		size -= (size_t)n;

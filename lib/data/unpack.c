@@ -1,6 +1,7 @@
 /*
- * unpack - libarchive for everything but gzip: its gzip filter does not compare the checksum (as of 3.6.2), so
- * gzip goes through zlib, which does and hands other bytes through unchanged.  Zip wants to seek and is opened by name.
+ * unpack - libarchive for everything but gzip: its gzip filter does not compare the checksum (as of 3.6.2),
+ * so gzip goes through zlib, which does, and hands other bytes through unchanged.  Zip wants to seek and is
+ * opened by name.
  */
 #include "data/unpack.h"
 
@@ -38,7 +39,8 @@ read_block(struct archive *archive, void *context, const void **block)
 		if (code == Z_ERRNO)
 			archive_set_error(archive, errno, "%s", strerror(errno));
 		else
-			archive_set_error(archive, EIO, "%s", code == Z_BUF_ERROR ? "gzip data cut short" : text);
+			archive_set_error(archive, EIO, "%s", code == Z_BUF_ERROR ? "gzip data cut short"
+			: text);
 		return ARCHIVE_FATAL;
 	}
 	*block = unpack->block;
@@ -194,7 +196,8 @@ cn_unpack_exactly(struct cn_unpack *unpack, void *to, size_t size, const char *w
 	if (cn_unpack_read(unpack, to, size, &got, err))
 		return -1;
 	if (got < size)
-		return cn_err_set(err, CN_FAILED, "%s: cut short in %s: expected %zu bytes, got %zu", unpack->name, what,
+		return cn_err_set(err, CN_FAILED, "%s: cut short in %s: expected %zu bytes, got %zu",
+			unpack->name, what,
 			size, got);
 	return 0;
 }

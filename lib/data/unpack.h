@@ -25,7 +25,7 @@ struct cn_unpack *cn_unpack_open(const char *path, enum cn_unpack_kind kind, str
 /* For messages: path or "standard input". */
 const char *cn_unpack_name(const struct cn_unpack *unpack);
 
-/* Goes to the next regular file of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1. */
+/* The next regular file of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1. */
 int cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err);
 
 /* Up to size bytes of the run or member: how many in *got, less than size only at its end.  0 or -1. */

@@ -45,7 +45,8 @@ static unsigned char *
 make_png(size_t *size)
 {
 	spng_ctx *png = spng_ctx_new(SPNG_CTX_ENCODER);
-	struct spng_ihdr head = { .width = W, .height = H, .bit_depth = 8, .color_type = SPNG_COLOR_TYPE_TRUECOLOR };
+	struct spng_ihdr head = { .width = W, .height = H, .bit_depth = 8,
+		.color_type = SPNG_COLOR_TYPE_TRUECOLOR };
 	int status;
 
 	spng_set_option(png, SPNG_ENCODE_TO_BUFFER, 1);
@@ -62,7 +63,8 @@ refuse(const char *what, const void *bytes, size_t size, const char *part)
 	struct cn_err err = { 0 };
 	struct cn_picture picture;
 
-	TAP_OK(cn_decode(bytes, size, "a.img", &picture, &err) == -1 && strstr(err.text, part) && !picture.pixels,
+	TAP_OK(cn_decode(bytes, size, "a.img", &picture, &err) == -1 && strstr(err.text, part)
+		&& !picture.pixels,
 		"%s is refused: %s", what, err.text);
 }
 
@@ -105,12 +107,15 @@ libraries(void)
 
 	unsigned char *jpeg = make_jpeg(&jpeg_size, 3), *png = make_png(&png_size);
 	TAP_OK(!cn_decode(png, png_size, "a.png", &picture, &err) && picture.width == W && picture.height == H
-		&& !picture.grey && !memcmp(picture.pixels, pixels, sizeof pixels), "PNG comes back to the byte %s", err.text);
+		&& !picture.grey && !memcmp(picture.pixels, pixels, sizeof pixels),
+		"PNG comes back to the byte %s", err.text);
 	cn_picture_release(&picture);
-	TAP_OK(!cn_decode(jpeg, jpeg_size, "a.jpg", &picture, &err) && picture.width == W && !picture.grey, "JPEG comes back %s",
+	TAP_OK(!cn_decode(jpeg, jpeg_size, "a.jpg", &picture, &err) && picture.width == W && !picture.grey,
+		"JPEG comes back %s",
 		err.text);
 	for (size_t i = 0; i < sizeof pixels; i++)
-		worst = abs(picture.pixels[i] - pixels[i]) > worst ? abs(picture.pixels[i] - pixels[i]) : worst;
+		worst = abs(picture.pixels[i] - pixels[i]) > worst ? abs(picture.pixels[i] - pixels[i])
+			: worst;
 	TAP_OK(worst < 24, "and looks alike: %d", worst);
 	cn_picture_release(&picture);
 	hurt("PNG", png, png_size, png_size - 4);	/* the checksum of the empty end mark is not missed */
@@ -127,16 +132,20 @@ libraries(void)
 static void
 by_hand(void)
 {
-	static const char rgb[] = "P6 # a comment\n2 1\n255\nabcdef", deep[] = "P5\n2 1\n65535\n\xff\xff\x80\x00",
+	static const char rgb[] = "P6 # a comment\n2 1\n255\nabcdef",
+		deep[] = "P5\n2 1\n65535\n\xff\xff\x80\x00",
 		plain[] = "P3 1 2 1 0 1 0 1 1 1\n", grey[] = "P2 2 1 15 15 0";
 	struct cn_err err = { 0 };
 	struct cn_picture p;
 
-	TAP_OK(!cn_decode(rgb, sizeof rgb - 1, "a", &p, &err) && !memcmp(p.pixels, "abcdef", 6) && !p.grey, "P6 %s", err.text);
+	TAP_OK(!cn_decode(rgb, sizeof rgb - 1, "a", &p, &err) && !memcmp(p.pixels, "abcdef", 6) && !p.grey,
+		"P6 %s", err.text);
 	cn_picture_release(&p);
-	TAP_OK(!cn_decode(deep, sizeof deep - 1, "a", &p, &err) && p.grey && p.pixels[0] == 255 && p.pixels[3] == 128, "P5 of 16 bits");
+	TAP_OK(!cn_decode(deep, sizeof deep - 1, "a", &p, &err) && p.grey && p.pixels[0] == 255
+		&& p.pixels[3] == 128, "P5 of 16 bits");
 	cn_picture_release(&p);
-	TAP_OK(!cn_decode(plain, sizeof plain - 1, "a", &p, &err) && p.height == 2 && p.pixels[1] == 255 && !p.pixels[0], "P3");
+	TAP_OK(!cn_decode(plain, sizeof plain - 1, "a", &p, &err) && p.height == 2 && p.pixels[1] == 255
+		&& !p.pixels[0], "P3");
 	cn_picture_release(&p);
 	TAP_OK(!cn_decode(grey, sizeof grey - 1, "a", &p, &err) && p.pixels[0] == 255 && !p.pixels[3], "P2");
 	cn_picture_release(&p);
@@ -150,7 +159,8 @@ by_hand(void)
 	refuse("nothing", "", 0, "neither");
 	static const unsigned char big[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x40\0\0\0\x40\0\0\0\x08\x02\0\0\0\xba\x72\xbc\x3d";
 	refuse("a giant PNG", big, sizeof big - 1, "a.img: ");
-	TAP_OK(cn_decode_knows("a/b.JPeG") && !cn_decode_knows("a.jpg/b") && !cn_decode_knows("jpg"), "endings are told");
+	TAP_OK(cn_decode_knows("a/b.JPeG") && !cn_decode_knows("a.jpg/b") && !cn_decode_knows("jpg"),
+		"endings are told");
 }
 
 int

@@ -29,12 +29,14 @@ draw(const struct cn_demo_config *config, size_t threads, size_t rows, size_t st
 
 	cn_demo_open(&import, config, pool, &err);
 	cn_batch_shape(&all, &import.schema, 0, &err);
-	while (all.rows < rows && cn_import_next(&import, &some, rows - all.rows < step ? rows - all.rows : step, &err) > 0)
+	while (all.rows < rows && cn_import_next(&import, &some, rows - all.rows < step ? rows - all.rows
+		: step, &err) > 0)
 		cn_batch_append(&all, &some, 0, some.rows, &err);
 	cn_batch_release(&some);
 	cn_import_close(&import);
 	cn_pool_free(pool);
-	TAP_OK(!err.code && all.rows == rows, "%zu rows are drawn by %zu threads %s", rows, threads, err.text);
+	TAP_OK(!err.code && all.rows == rows, "%zu rows are drawn by %zu threads %s", rows, threads,
+		err.text);
 	return all;
 }
 
@@ -71,7 +73,8 @@ main(void)
 				whole &= seen[c] == i / 30 + 1;
 	}
 	TAP_OK(whole, "each run of rows holds every class once; group is label / 3; ids count");
-	TAP_OK(memcmp(cn_batch_at(&one, 1, 0), cn_batch_at(&one, 2, 0), 768), "the positive is another drawing");
+	TAP_OK(memcmp(cn_batch_at(&one, 1, 0), cn_batch_at(&one, 2, 0), 768),
+		"the positive is another drawing");
 
 	config.pairs = false;
 	struct cn_batch single = draw(&config, 2, 90, 64);
@@ -82,7 +85,8 @@ main(void)
 	for (size_t i = 0; i < 90; i++)
 		for (size_t j = 0; j < 90; j++)
 			apart &= memcmp(cn_batch_at(&single, 1, i), cn_batch_at(&test, 1, j), 768) != 0;
-	TAP_OK(apart && *(uint64_t *)cn_batch_at(&test, 0, 0) == CN_DEMO_TEST_ID, "train and test have no row in common");
+	TAP_OK(apart && *(uint64_t *)cn_batch_at(&test, 0, 0) == CN_DEMO_TEST_ID,
+		"train and test have no row in common");
 
 	config = (struct cn_demo_config){ .seed = 0, .classes = 100, .coarse = 10, .size = 32 };
 	cn_demo_draw(&config, 12345, 1, picture);
@@ -92,7 +96,8 @@ main(void)
 	struct cn_err err = { 0 };
 	struct cn_import import = { 0 };
 	config.classes = 95;
-	TAP_OK(cn_demo_open(&import, &config, NULL, &err) == -1 && strstr(err.text, "--classes"), "95 classes of 10 shapes are refused");
+	TAP_OK(cn_demo_open(&import, &config, NULL, &err) == -1 && strstr(err.text, "--classes"),
+		"95 classes of 10 shapes are refused");
 	cn_import_close(&import);
 	cn_batch_release(&one);
 	cn_batch_release(&three);

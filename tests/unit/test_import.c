@@ -58,9 +58,11 @@ refused(struct cn_import *import, struct cn_err *err, const char *what, const ch
 static void
 test_idx(void)
 {
-	static const char images[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcdef", labels[] = "\0\0\x08\1\0\0\0\3\7\0\x09",
+	static const char images[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcdef",
+		labels[] = "\0\0\x08\1\0\0\0\3\7\0\x09",
 		shorts[] = "\0\0\x0b\2\0\0\0\2\0\0\0\1\1\2\xff\xfe", few[] = "\0\0\x08\1\0\0\0\2\7\0",
-		cut[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcde", more[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcdefg",
+		cut[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcde",
+		more[] = "\0\0\x08\3\0\0\0\3\0\0\0\1\0\0\0\2abcdefg",
 		huge[] = "\0\0\x0e\3\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff.";
 	struct cn_err err = { 0 };
 	struct cn_import import = { 0 };
@@ -71,15 +73,19 @@ test_idx(void)
 	import.first_id = 40;
 	TAP_OK(import.rows == 3 && import.schema.n == 3, "idx knows its rows %s", err.text);
 	struct cn_batch all = drain(&import, 2, &err);
-	TAP_OK(!err.code && all.rows == 3 && !memcmp(all.column[1], "abcdef", 6), "pictures come back from gzip %s", err.text);
-	TAP_OK(all.schema.field[1].shape.rank == 3 && all.schema.field[1].shape.dim[2] == 1, "with one channel");
-	TAP_OK(((int32_t *)(void *)all.column[2])[2] == 9 && ((uint64_t *)(void *)all.column[0])[2] == 42, "labels and ids too");
+	TAP_OK(!err.code && all.rows == 3 && !memcmp(all.column[1], "abcdef", 6),
+		"pictures come back from gzip %s", err.text);
+	TAP_OK(all.schema.field[1].shape.rank == 3 && all.schema.field[1].shape.dim[2] == 1,
+		"with one channel");
+	TAP_OK(((int32_t *)(void *)all.column[2])[2] == 9 && ((uint64_t *)(void *)all.column[0])[2] == 42,
+		"labels and ids too");
 	cn_batch_release(&all);
 
 	put("s", shorts, sizeof shorts - 1);
 	cn_idx_open(&import, "s", NULL, &err);
 	all = drain(&import, 100, &err);
-	TAP_OK(all.rows == 2 && ((int16_t *)(void *)all.column[1])[0] == 258 && ((int16_t *)(void *)all.column[1])[1] == -2,
+	TAP_OK(all.rows == 2 && ((int16_t *)(void *)all.column[1])[0] == 258
+		&& ((int16_t *)(void *)all.column[1])[1] == -2,
 		"big-endian shorts are turned");
 	cn_batch_release(&all);
 
@@ -136,19 +142,24 @@ test_npy(void)
 	struct cn_import import = { 0 };
 	char header[256];
 
-	put_npy("v.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }\n", values, sizeof values);
+	put_npy("v.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }\n", values,
+		sizeof values);
 	put_npy("y.npy", "{'shape': (3,), 'fortran_order': False, 'descr': '<i8'}\n", labels, sizeof labels);
 	cn_npy_open(&import, "v.npy", "y.npy", NULL, &err);
 	struct cn_batch all = drain(&import, 2, &err);
-	TAP_OK(!err.code && all.rows == 3 && !strcmp(all.schema.field[1].name, "z") && all.schema.field[1].dtype == CN_DTYPE_F32
-		&& ((float *)(void *)all.column[1])[1] == 2.5f && ((float *)(void *)all.column[1])[5] == 1e30f,
+	TAP_OK(!err.code && all.rows == 3 && !strcmp(all.schema.field[1].name, "z")
+		&& all.schema.field[1].dtype == CN_DTYPE_F32
+		&& ((float *)(void *)all.column[1])[1] == 2.5f
+		&& ((float *)(void *)all.column[1])[5] == 1e30f,
 		"doubles with two axes become z %s", err.text);
-	TAP_OK(((int32_t *)(void *)all.column[2])[1] == -1 && ((int32_t *)(void *)all.column[2])[2] == 7, "with their labels");
+	TAP_OK(((int32_t *)(void *)all.column[2])[1] == -1 && ((int32_t *)(void *)all.column[2])[2] == 7,
+		"with their labels");
 	cn_batch_release(&all);
 
 	cn_npy_open(&import, "v.npy", NULL, "x", &err);
 	all = drain(&import, 100, &err);
-	TAP_OK(!err.code && all.schema.field[1].dtype == CN_DTYPE_F64 && !memcmp(all.column[1], values, sizeof values),
+	TAP_OK(!err.code && all.schema.field[1].dtype == CN_DTYPE_F64
+		&& !memcmp(all.column[1], values, sizeof values),
 		"under another name they stay what they are");
 	cn_batch_release(&all);
 	put_npy("none.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }", "", 0);
@@ -159,24 +170,33 @@ test_npy(void)
 
 	cn_npy_open(&import, "v.npy", "v.npy", NULL, &err);
 	refused(&import, &err, "vectors as labels", "one integer per row");
-	refuse_npy("Fortran order", "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }", "ascontiguousarray");
-	refuse_npy("big-endian", "{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }", ".astype('<f4')");
-	refuse_npy("an object array", "{'descr': '|O', 'fortran_order': False, 'shape': (1, 2), }", "plain numbers");
-	refuse_npy("a record array", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 2), }", "plain numbers");
+	refuse_npy("Fortran order", "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }",
+		"ascontiguousarray");
+	refuse_npy("big-endian", "{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2), }",
+		".astype('<f4')");
+	refuse_npy("an object array", "{'descr': '|O', 'fortran_order': False, 'shape': (1, 2), }",
+		"plain numbers");
+	refuse_npy("a record array", "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 2), }",
+		"plain numbers");
 	refuse_npy("one number", "{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "no rows");
 	refuse_npy("a giant shape", "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 99999999999999999999), }", "too long");
 	refuse_npy("a giant row", "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2147483647, 2147483647, 2147483647), }", "");
 	refuse_npy("no shape", "{'descr': '<f4', 'fortran_order': False}", "no shape");
-	refuse_npy("cut rows", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }", "cut short in the rows");
-	refuse_npy("rows too many", "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", "bytes behind the last row");
+	refuse_npy("cut rows", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }",
+		"cut short in the rows");
+	refuse_npy("rows too many", "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }",
+		"bytes behind the last row");
 	put("not.npy", "hello, world", 12);
 	cn_npy_open(&import, "not.npy", NULL, NULL, &err);
 	refused(&import, &err, "another file", "not a .npy file");
 
-	const size_t n = cn_npy_header(CN_DTYPE_F32, &(struct cn_shape){ 2, { 4, 5 } }, 3, header, sizeof header);
-	TAP_OK(n == 128 && strstr(header + 10, "'<f4'") && strstr(header + 10, "(3, 4, 5)") && header[127] == '\n',
+	const size_t n = cn_npy_header(CN_DTYPE_F32, &(struct cn_shape){ 2, { 4, 5 } }, 3, header,
+		sizeof header);
+	TAP_OK(n == 128 && strstr(header + 10, "'<f4'") && strstr(header + 10, "(3, 4, 5)")
+		&& header[127] == '\n',
 		"a header as numpy writes it");
-	TAP_OK(!cn_npy_header(CN_DTYPE_F32, &(struct cn_shape){ 0 }, 3, header, 100), "and never more than fits");
+	TAP_OK(!cn_npy_header(CN_DTYPE_F32, &(struct cn_shape){ 0 }, 3, header, 100),
+		"and never more than fits");
 }
 
 static void
@@ -194,8 +214,10 @@ test_cifar(void)
 	put("b.bin", record, 3073);
 	cn_cifar_open(&import, files, 2, 10, &err);
 	struct cn_batch all = drain(&import, 64, &err);
-	TAP_OK(!err.code && all.rows == 3 && !memcmp(all.column[1], "\x0a\x14\x1e", 3), "planes become pixels %s", err.text);
-	TAP_OK(((int32_t *)(void *)all.column[2])[1] == 9 && ((int32_t *)(void *)all.column[2])[2] == 3, "file after file");
+	TAP_OK(!err.code && all.rows == 3 && !memcmp(all.column[1], "\x0a\x14\x1e", 3),
+		"planes become pixels %s", err.text);
+	TAP_OK(((int32_t *)(void *)all.column[2])[1] == 9 && ((int32_t *)(void *)all.column[2])[2] == 3,
+		"file after file");
 	cn_batch_release(&all);
 	record[3073] = 10;
 	put("a.bin", record, sizeof record);
@@ -252,14 +274,17 @@ test_image(void)
 	order("3214", &(struct cn_image_config){ .interleave = true }, "by number, then class");
 	order("34", &(struct cn_image_config){ .match = "cat*" }, "those that match, over '/'");
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ .match = "dog/*" }, NULL, &err);
-	TAP_OK(cn_meta_get(&import.meta, "label.names") && !strcmp(cn_meta_get(&import.meta, "label.names"), "dog"), "classes are those that match");
+	TAP_OK(cn_meta_get(&import.meta, "label.names")
+		&& !strcmp(cn_meta_get(&import.meta, "label.names"), "dog"), "classes are those that match");
 	cn_import_close(&import);
 
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ .match = "bird/*" }, NULL, &err);
-	refused(&import, &err, "a glob without a match", "no pictures (.jpg .jpeg .png .ppm .pgm .pnm) that match 'bird/*' among 5 files");
+	refused(&import, &err, "a glob without a match",
+		"no pictures (.jpg .jpeg .png .ppm .pgm .pnm) that match 'bird/*' among 5 files");
 	put("set/dog/11.ppm", "P3 1 2 255 0 0 0 1 1 1 ", 23);
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ 0 }, NULL, &err);
-	refused(&import, &err, "another size", "set/dog/11.ppm: 1x2 pixels where the first picture has 1x1; give --resize 1x1");
+	refused(&import, &err, "another size",
+		"set/dog/11.ppm: 1x2 pixels where the first picture has 1x1; give --resize 1x1");
 	order("34211", &(struct cn_image_config){ .width = 1, .height = 1 }, "resized it will do");
 	put("set/dog/11.ppm", "P3 1 1 255 0 0 ", 15);
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ 0 }, NULL, &err);
@@ -267,7 +292,8 @@ test_image(void)
 	put("set/a.pgm", "P2 1 1 255 9 ", 13);
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ 0 }, NULL, &err);
 	refused(&import, &err, "colour behind grey", "--channels");
-	TAP_OK(!cn_image_parse_size("12x34", &w, &h, &err) && w == 12 && h == 34 && !cn_image_parse_size("9", &w, &h, &err)
+	TAP_OK(!cn_image_parse_size("12x34", &w, &h, &err) && w == 12 && h == 34
+		&& !cn_image_parse_size("9", &w, &h, &err)
 		&& h == 9, "sizes are parsed");
 	TAP_OK(cn_image_parse_size("12x", &w, &h, &err) && err.code == CN_USAGE, "and refused: %s", err.text);
 }

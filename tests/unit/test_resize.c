@@ -19,7 +19,8 @@ triangle(double centre, size_t i, double width)
 
 /* The slow twin: one output sample as a weighted mean over the whole input. */
 static double
-sample(const uint8_t *from, size_t h, size_t w, size_t c, size_t y, size_t x, size_t ch, size_t to_h, size_t to_w)
+sample(const uint8_t *from, size_t h, size_t w, size_t c, size_t y, size_t x, size_t ch, size_t to_h,
+	size_t to_w)
 {
 	const double sy = (double)h / (double)to_h, sx = (double)w / (double)to_w;
 	double sum = 0, weight = 0;
@@ -47,7 +48,9 @@ compare(uint32_t h, uint32_t w, uint32_t c, uint32_t to_h, uint32_t to_w)
 	for (size_t y = 0; y < to_h; y++)
 		for (size_t x = 0; x < to_w; x++)
 			for (size_t ch = 0; ch < c; ch++)
-				worst = fmax(worst, fabs(to[(y * to_w + x) * c + ch] - sample(from, h, w, c, y, x, ch, to_h, to_w)));
+				worst = fmax(worst,
+					fabs(to[(y * to_w + x) * c + ch] - sample(from, h, w, c, y, x, ch,
+					to_h, to_w)));
 	TAP_OK(worst <= 1.01, "agrees with the formula within two roundings: %.3f", worst);
 	if (h == to_h && w == to_w)
 		TAP_OK(!memcmp(from, to, (size_t)h * w * c), "the same size changes nothing");
@@ -59,7 +62,8 @@ int
 main(void)
 {
 	static const uint32_t cases[][5] = {
-		{ 8, 8, 3, 8, 8 }, { 1, 1, 1, 5, 7 }, { 9, 7, 3, 4, 3 }, { 4, 3, 1, 9, 7 }, { 32, 20, 3, 1, 1 }, { 13, 40, 3, 14, 39 },
+		{ 8, 8, 3, 8, 8 }, { 1, 1, 1, 5, 7 }, { 9, 7, 3, 4, 3 }, { 4, 3, 1, 9, 7 }, { 32, 20, 3, 1,
+			1 }, { 13, 40, 3, 14, 39 },
 	};
 	uint8_t flat[30 * 20], small[7 * 9];
 	struct cn_err err = { 0 };

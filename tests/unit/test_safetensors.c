@@ -1,4 +1,4 @@
-/* safetensors: a round trip, the bytes other readers expect, and every kind of hostile header refused by name. */
+/* safetensors: a round trip, the bytes other readers expect, every kind of hostile header refused by name. */
 #include "data/safetensors.h"
 
 #include <stdbool.h>
@@ -27,7 +27,8 @@ file(const char *header, uint64_t length, size_t data)
 }
 
 static void
-refuse(const char *name, const char *header, uint64_t length, size_t data, enum cn_status status, const char *part)
+refuse(const char *name, const char *header, uint64_t length, size_t data, enum cn_status status,
+	const char *part)
 {
 	struct cn_err err = { 0 };
 	struct cn_weights w;
@@ -64,7 +65,8 @@ round_trip(void)
 	TAP_OK(!cn_safetensors_write(path, 0, &w, &err), "weights are written %s", err.text);
 	TAP_OK(!cn_safetensors_read(path, &r, &err), "and read %s", err.text);
 	TAP_OK(r.n == 4 && r.meta.n == 2, "nothing is lost");
-	TAP_OK(cn_meta_get(&r.meta, "cn.arch") && !strcmp(cn_meta_get(&r.meta, "cn.arch"), cn_meta_get(&w.meta, "cn.arch")),
+	TAP_OK(cn_meta_get(&r.meta, "cn.arch")
+		&& !strcmp(cn_meta_get(&r.meta, "cn.arch"), cn_meta_get(&w.meta, "cn.arch")),
 		"metadata keep quotes, newlines and accents");
 	for (size_t i = 0; i < w.n; i++) {
 		const struct cn_tensor *t = cn_weights_find(&r, w.tensor[i].name);
@@ -99,7 +101,8 @@ layout(void)
 	FILE *f = fopen(path, "rb");
 	const size_t n = fread(got, 1, sizeof got, f), header = (strlen(want) + 7) / 8 * 8;
 	fclose(f);
-	TAP_OK(!err.code && n == 8 + header + 6 && got[0] == header && !got[1], "the header is padded to 8 bytes");
+	TAP_OK(!err.code && n == 8 + header + 6 && got[0] == header && !got[1],
+		"the header is padded to 8 bytes");
 	TAP_OK(!memcmp(got + 8, want, strlen(want)), "keys are sorted, no space is wasted");
 	TAP_OK(!memcmp(got + 8 + header, "\0\0\x80\x3fxy", 6), "wide elements come first");
 }
@@ -122,12 +125,15 @@ hostile(void)
 		CN_FAILED, "unknown dtype 'F8'");
 	refuse("a number for a type", "{\"a\":{\"dtype\":4,\"shape\":[2],\"data_offsets\":[0,2]}}", 0, 2,
 		CN_FAILED, "unknown dtype");
-	refuse("a missing shape", "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,2]}}", 0, 2, CN_FAILED, "'a' is not");
+	refuse("a missing shape", "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,2]}}", 0, 2, CN_FAILED,
+		"'a' is not");
 	refuse("a negative extent", "{\"a\":{\"dtype\":\"U8\",\"shape\":[-2],\"data_offsets\":[0,2]}}", 0, 2,
 		CN_FAILED, "extent 0");
-	refuse("a fractional extent", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2.0],\"data_offsets\":[0,2]}}", 0, 2,
+	refuse("a fractional extent", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2.0],\"data_offsets\":[0,2]}}", 0,
+		2,
 		CN_FAILED, "extent 0");
-	refuse("rank 9", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 0, 1,
+	refuse("rank 9", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 0,
+		1,
 		CN_FAILED, "at most 8");
 	refuse("a shape that overflows", "{\"a\":{\"dtype\":\"F64\",\"shape\":[2147483647,2147483647,2147483647],"
 		"\"data_offsets\":[0,8]}}", 0, 8, CN_FAILED, "do not fit its shape");
@@ -140,10 +146,12 @@ hostile(void)
 	refuse("three offsets", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2,2]}}", 0, 2,
 		CN_FAILED, "not a range");
 	refuse("an overlap", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-		"\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 0, 3, CN_FAILED, "hole or an overlap");
+		"\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 0, 3, CN_FAILED,
+		"hole or an overlap");
 	refuse("a hole", "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 0, 3,
 		CN_FAILED, "hole or an overlap");
-	refuse("metadata that are not text", "{\"__metadata__\":{\"n\":3}}", 0, 0, CN_FAILED, "'n' is not text");
+	refuse("metadata that are not text", "{\"__metadata__\":{\"n\":3}}", 0, 0, CN_FAILED,
+		"'n' is not text");
 	refuse("metadata that are a list", "{\"__metadata__\":[]}", 0, 0, CN_FAILED, "not an object");
 	refuse("bytes that are not UTF-8", "{\"\xff\":{}}", 0, 0, CN_FAILED, "header byte");
 }
@@ -187,13 +195,16 @@ piped(void)
 	FILE *f = fopen(path, "rb");
 	const size_t n = fread(bytes, 1, sizeof bytes, f);
 	fclose(f);
-	TAP_OK(!pipe(ends) && write(ends[1], bytes, n) == (ssize_t)n && write(ends[1], bytes, n) == (ssize_t)n, "a pipe");
+	TAP_OK(!pipe(ends) && write(ends[1], bytes, n) == (ssize_t)n
+		&& write(ends[1], bytes, n) == (ssize_t)n, "a pipe");
 	close(ends[1]);
 	for (int i = 0; i < 2; i++) {
-		TAP_OK(!cn_safetensors_read_fd(ends[0], "pipe", &r, &err) && r.n == 4, "snapshot %d %s", i, err.text);
+		TAP_OK(!cn_safetensors_read_fd(ends[0], "pipe", &r, &err) && r.n == 4, "snapshot %d %s", i,
+			err.text);
 		cn_weights_release(&r);
 	}
-	TAP_OK(cn_safetensors_read_fd(ends[0], "pipe", &r, &err) == -1 && err.code == CN_INCOMPLETE, "and then no more");
+	TAP_OK(cn_safetensors_read_fd(ends[0], "pipe", &r, &err) == -1 && err.code == CN_INCOMPLETE,
+		"and then no more");
 	close(ends[0]);
 	cn_weights_release(&w);
 }
