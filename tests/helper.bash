@@ -4,9 +4,9 @@ bats_require_minimum_version 1.5.0
 CN_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export CN_ROOT
 
-# Each test works in its own empty folder.
+# Each test works in its own empty folder (bats keeps files of its own in BATS_TEST_TMPDIR).
 setup() {
-	cd "$BATS_TEST_TMPDIR" || return
+	mkdir "$BATS_TEST_TMPDIR/work" && cd "$BATS_TEST_TMPDIR/work" || return
 }
 
 # Runs one line of shell as a user would, with a failing stage anywhere failing the line.
