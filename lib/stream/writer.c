@@ -170,6 +170,7 @@ int
 cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct cn_err *err)
 {
 	uint16_t parent[CN_HISTORY_NODES];
+	struct cn_meta own = { 0 };
 	size_t n = 0;
 
 	if (err->code || !writer)
@@ -182,7 +183,12 @@ cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct cn_e
 		if (!known && n < CN_HISTORY_NODES)
 			parent[n++] = writer->input[i].node;
 	}
-	return cn_history_add(&writer->head.history, node, parent, n, err) < 0 ? -1 : 0;
+	cn_meta_merge(&own, node, err);
+	cn_meta_set(&own, "lib.zstd", cn_block_zstd_version(), err);
+	cn_meta_set(&own, "lib.sodium", sodium_version_string(), err);
+	cn_history_add(&writer->head.history, &own, parent, n, err);
+	cn_meta_release(&own);
+	return err->code ? -1 : 0;
 }
 
 /* ---- bytes ---- */
@@ -353,7 +359,7 @@ note_inputs(const struct cn_writer *writer, struct cn_tail *tail, struct cn_err 
 		input->rows_read = cn_reader_rows(reader);
 		input->state = cn_reader_sought(reader) ? CN_INPUT_UNVERIFIED
 			: end && end->rows == input->rows_read ? CN_INPUT_WHOLE : CN_INPUT_PARTIAL;
-		if (end)
+		if (input->state == CN_INPUT_WHOLE)
 			memcpy(input->stream_root, end->stream_root, sizeof(input->stream_root));
 		if (input->state == CN_INPUT_PARTIAL)
 			tail->status |= CN_TAIL_STOPPED;

@@ -94,7 +94,7 @@ folder() {
 	tar cf set.tar set
 	refuses 1 'cn-import image set.tar -o o.cns' "set.tar: member 'set/a/2.png': not a whole PNG"
 	refuses 1 'gzip <set.tar | head -c 700 | cn-import image - -o o.cns' 'standard input: '
-	[ "$(printf '%s ' ./*)" = './set ./set.tar ' ]
+	[ -z "$(find . -name '*o.cns*')" ]
 }
 
 @test "import npy: what was exported comes back" {
