@@ -61,9 +61,9 @@ static uint64_t
 promise(const struct cn_step *step)
 {
 	const uint64_t in = cn_reader_rows_promised(step->in), limit = (uint64_t)step->common->rows;
-	const uint64_t rows = limit && limit < in ? limit : in, passes = step->passes ? step->passes : 1;
+	const uint64_t passes = step->passes ? step->passes : 1, rows = in <= UINT64_MAX / passes ? in * passes : 0;
 
-	return rows <= UINT64_MAX / passes ? rows * passes : 0;
+	return limit && limit < rows ? limit : rows;
 }
 
 int
