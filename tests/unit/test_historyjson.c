@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "data/historyjson.h"
 #include "tap.h"
+#include "base/banned.h"
 
 static void
 there_and_back(struct cn_err *err)

@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# What all programs share, and what make install puts where.
+load ../helper
+
+@test "house: every program says its version" {
+	for program in "$BUILD"/bin/cn-*; do
+		[ -x "$program" ] || continue
+		ok "$program --version"
+		[[ $output =~ ^${program##*/}\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+	done
+}
+
+@test "house: an unknown option is refused by name" {
+	for program in "$BUILD"/bin/cn-*; do
+		[ -x "$program" ] || continue
+		refuses 2 "$program --zzz" "${program##*/}: no such option: --zzz"
+		refuses 1 "$program --help >/dev/full" 'cannot write standard output'
+		refuses 1 "$program --help >&-" 'cannot write standard output'
+	done
+}
+
+@test "house: what is installed is complete, and removed again" {
+	[ -z "${CN_QUICK:-}" ] || skip 'the sanitizer build is not installed'
+	make -s -C "$CN_ROOT" install DESTDIR="$PWD/there" PREFIX=/usr >/dev/null
+	for program in "$BUILD"/bin/cn-*; do
+		[ ! -x "$program" ] || [ -x "there/usr/bin/${program##*/}" ]
+		[ ! -x "$program" ] || [ -e "there/usr/share/man/man1/${program##*/}.1" ]
+	done
+	[ -e there/usr/lib/libcn.a ] && [ -e there/usr/share/man/man7/cn.7 ]
+	make -s -C "$CN_ROOT" uninstall DESTDIR="$PWD/there" PREFIX=/usr >/dev/null
+	run find there -type f -o -type l
+	[ -z "$output" ] || { echo "left: $output"; return 1; }
+}
+
+@test "house: a program of one's own builds against the installed library" {
+	[ -z "${CN_QUICK:-}" ] || skip 'the sanitizer build is not installed'
+	make -s -C "$CN_ROOT" install DESTDIR="$PWD/there" PREFIX=/usr >/dev/null
+	cat >own.c <<-'END'
+		#include <stdio.h>
+		#include <base/rng.h>
+		#include <stream/reader.h>
+
+		int main(void)
+		{
+			struct cn_rng_key key;
+			struct cn_rng rng;
+
+			cn_rng_key_init(&key, 0, "crop");
+			cn_rng_start(&rng, &key, 0, 0);
+			printf("%08x\n", cn_rng_word(&rng));
+			return 0;
+		}
+	END
+	export PKG_CONFIG_PATH="$PWD/there/usr/lib/pkgconfig"
+	ok "cc -o own own.c \$(pkg-config --define-variable=prefix=$PWD/there/usr --cflags --libs cn) && ./own"
+	[ "$output" = 996a331f ]
+}
+
+# What pressing the tab key after these words offers.
+offers() {
+	# shellcheck disable=SC2016
+	bash -c 'source "$CN_ROOT/man/cn-completion.bash"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cn_tools
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$@"
+}
+
+@test "house: the tab key offers options, choices, verbs and files" {
+	run offers cn-mine --see
+	[ "$output" = --seed ]
+	run offers cn-mine --strategy ra
+	[ "$output" = random ]
+	run offers cn-mine --strategy = ra
+	[ "$output" = random ]
+	run offers cn-eval neg
+	[ "$output" = negatives ]
+	touch bank.cns
+	run offers cn-mine --bank ba
+	[ "$output" = bank.cns ]
+}
+
+@test "house: a reader that goes away ends a program by SIGPIPE, silently" {
+	run bash -c 'cn-cat "$CN_FIXTURES"/demo.cns "$CN_FIXTURES"/demo.cns -o big.cns
+		{ cn-cat big.cns big.cns big.cns big.cns big.cns big.cns big.cns big.cns 2>err; echo ${PIPESTATUS[0]} >status; } | head -c 1 >/dev/null'
+	[ "$(cat status)" -eq 141 ]
+	[ ! -s err ]
+}
+
+@test "house: binary data is not written to a terminal" {
+	command -v script >/dev/null || skip 'no script(1) to make a terminal'
+	run script -qec "cn-cat $CN_FIXTURES/demo.cns" /dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
+}
+
+@test "house: interrupted, a program leaves no file behind" {
+	mkfifo never
+	exec 9<>never
+	cn-cat never -o out.cns 3>&- 9>&- &
+	child=$!
+	head -c 20000 "$CN_FIXTURES/demo.cns" >&9
+	for _ in {1..200}; do
+		[ -z "$(compgen -G '.out.cns.cn-*')" ] || break
+		sleep 0.05
+	done
+	[ -n "$(compgen -G '.out.cns.cn-*')" ]
+	kill -TERM $child
+	run wait $child
+	[ "$status" -eq 143 ]
+	[ -z "$(compgen -G '.out.cns.cn-*')" ] && [ ! -e out.cns ]
+}
