@@ -48,9 +48,9 @@ examples() {
 }
 
 @test "manual: every example runs" {
-	failed=0 ran=0
+	failed=0 ran=0 here=$PWD
 	for page in "$BUILD"/man/*.[157]; do
-		mkdir "$BATS_TEST_TMPDIR/work/${page##*/}" && cd "$BATS_TEST_TMPDIR/work/${page##*/}"
+		mkdir "$here/${page##*/}" && cd "$here/${page##*/}"
 		cp "$CN_FIXTURES"/* .
 		examples "$page"
 		for block in block.*; do
