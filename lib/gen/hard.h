@@ -1,0 +1,34 @@
+/*
+ * hard - the true vectors of a round that are most similar to an anchor: what generated negatives are made
+ * of, and judged by.
+ *
+ * Candidates are the negatives a row came with and the positives of the other rows of its round.  Rows of the
+ * anchor's own id do not count, nor does what is above its ceiling (too near to be a negative in truth).
+ */
+#ifndef CN_GEN_HARD_H
+#define CN_GEN_HARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CN_HARD_MOST 256
+
+/* Vectors are of unit length. */
+struct cn_hard_round {
+	size_t rows, dim, mined;	/* mined: negatives each row came with */
+	const float *anchor, *positive;	/* (rows, dim) */
+	const float *mined_z;		/* (rows, mined, dim); a vector of zeros = none */
+	const uint64_t *id;
+	const float *ceiling;		/* (rows) the greatest similarity that counts */
+};
+
+struct cn_hard {
+	size_t n;
+	const float *vector[CN_HARD_MOST];	/* into the round */
+	float score[CN_HARD_MOST];		/* falling */
+};
+
+/* The hardest candidates of a row, most (<= CN_HARD_MOST) of them if there are; ties go to the negatives it came with, then to the earlier row. */
+void cn_hard_find(struct cn_hard *hard, const struct cn_hard_round *round, size_t row, size_t most);
+
+#endif
