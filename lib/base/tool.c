@@ -298,13 +298,15 @@ static void
 show(struct cn_progress *progress, double time)
 {
 	double seconds = time - progress->started;
-	char share[32] = "";
+	char share[32] = "", left[32] = "";
 
 	if (progress->total)
 		snprintf(share, sizeof share, " of %llu", progress->total);
-	fprintf(stderr, "%s%s: %llu%s %s, %.0f/s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "",
+	if (progress->total > progress->done && progress->done)
+		snprintf(left, sizeof left, ", %.0f s left", seconds * (double)(progress->total - progress->done) / (double)progress->done);
+	fprintf(stderr, "%s%s: %llu%s %s, %.0f/s%s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "",
 		progress->tool->name,
-		progress->done, share, progress->unit, seconds > 0 ? (double)progress->done / seconds : 0.0,
+		progress->done, share, progress->unit, seconds > 0 ? (double)progress->done / seconds : 0.0, left,
 		*progress->note ? ", " : "", progress->note, progress->on == PROGRESS_LINE ? "\033[K" : "\n");
 	progress->shown = time;
 }

@@ -1,0 +1,196 @@
+/* cn-train - train an encoder by contrast: pairs in, a safetensors file out. */
+#include <stddef.h>
+#include <string.h>
+
+#include "base/opt.h"
+#include "base/output.h"
+#include "base/tool.h"
+#include "loss/feed.h"
+#include "loss/trainer.h"
+#include "stream/reader.h"
+#include "tensor/blas.h"
+#include "base/banned.h"
+
+struct config {
+	struct cn_common common;
+	const char *arch, *head, *init, *bank, *log;
+	double temperature, lr, weight_decay;
+	long long batch, steps;
+	int loss, optimizer, schedule;
+};
+
+static const struct cn_opt opts[] = {
+	{ 0, "arch", CN_TEXT(arch), "words", .help = "Build this trunk, as 'conv:32 conv:64/2 gap'; see cn-model(5)" },
+	{ 0, "head", CN_TEXT(head), "words", "", .help = "Put this head on it for the loss, as 'linear:256 relu linear:64'" },
+	{ 0, "init", CN_PATH(init), "model", .help = "Start from this model's weights instead of fresh ones" },
+	{ 0, "loss", CN_CHOICE(loss), "name", "infonce", .choices = "infonce", .help = "Minimise this" },
+	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
+	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
+	{ 0, "bank", CN_PATH(bank), "file", .help = "Find the samples that neg_id names in this stream" },
+	{ 0, "optimizer", CN_CHOICE(optimizer), "name", "adam", .choices = "adam", .help = "Move the weights by this rule" },
+	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 0, 1000, .help = "Learn at this rate, at most" },
+	{ 0, "schedule", CN_CHOICE(schedule), "name", "onecycle", .choices = CN_SCHEDULE_CHOICES,
+		.help = "Vary the rate over the steps in this way" },
+	{ 0, "weight-decay", CN_REAL(weight_decay), "number", "1e-6", 0, 1000, .help = "Add this part of the weights to their gradient" },
+	{ 0, "steps", CN_INT(steps), "count", "0", 0, 9e15, .help = "Stop after this many steps, 0 for as many as the input has batches" },
+	{ 0, "log", CN_PATH(log), "file", .silent = 1, .help = "Write a line of numbers for each step there" },
+	CN_OPT_ROWS_ROW, CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_OUT_ROWS,
+	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1,
+		.help = "Refuse input not signed with this minisign public key" },
+	CN_OPT_PROGRESS_ROW, CN_OPT_END
+};
+
+static const struct cn_tool tool = {
+	.name = "cn-train", .summary = "train an encoder by contrast",
+	.operands = "[file]", .max_operands = 1, .opts = opts, .common = offsetof(struct config, common),
+};
+
+/* What is open while the program runs. */
+struct job {
+	const struct config *c;
+	struct cn_pool *pool;
+	struct cn_reader *in, *bank;
+	struct cn_trainer *trainer;
+	struct cn_feed *feed;
+	struct cn_output *log;
+	uint64_t steps;
+};
+
+/* A network must be told or taken over, not both; --head "" cannot be told from none given. */
+static int
+check_options(const struct config *c, struct cn_err *err)
+{
+	if (!c->arch && !c->init)
+		return cn_err_set(err, CN_USAGE, "which network? describe it with --arch (and --head), or start from a model with --init");
+	if (c->init && (c->arch || *c->head))
+		return cn_err_set(err, CN_USAGE, "--init brings its own network; leave out --arch and --head");
+	return 0;
+}
+
+static int
+open_inputs(struct job *job, const char *path, struct cn_err *err)
+{
+	struct cn_reader_config config = { .path = path, .verify_key = job->c->common.verify_key };
+
+	job->in = cn_reader_open(&config, err);	/* without the pool: rows are decoded beside the computing */
+	if (job->in && job->c->bank) {
+		config.path = job->c->bank;
+		config.pool = job->pool;
+		job->bank = cn_reader_open(&config, err);
+	}
+	return err->code ? -1 : 0;
+}
+
+static int
+open_trainer(struct job *job, struct cn_err *err)
+{
+	const struct config *c = job->c;
+	const uint64_t known = cn_trainer_steps(job->in, (size_t)c->batch, (uint64_t)c->common.rows);
+
+	job->steps = c->steps ? (uint64_t)c->steps : known;
+	if (job->steps == 0 && cn_reader_rows_hint(job->in) == 0)
+		return cn_err_set(err, CN_USAGE, "%s does not say how many rows it has, which the schedule needs; give --steps",
+			cn_reader_name(job->in));
+	if (job->steps == 0)
+		return cn_err_set(err, CN_FAILED, "%s has fewer rows than one batch of %lld; lower --batch",
+			cn_reader_name(job->in), c->batch);
+	const struct cn_trainer_config config = {
+		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
+		.temperature = c->temperature, .weight_decay = c->weight_decay, .seed = (uint64_t)c->common.seed,
+		.schedule = { .kind = (enum cn_schedule_kind)c->schedule, .lr = c->lr, .steps = job->steps },
+	};
+	const struct cn_feed_config feed = { .rows = (size_t)c->batch, .limit = (uint64_t)c->common.rows,
+		.batches = (uint64_t)c->steps };
+
+	job->trainer = cn_trainer_new(&config, job->in, job->bank, job->pool, err);
+	job->feed = cn_feed_new(job->in, &feed, err);
+	return err->code ? -1 : 0;
+}
+
+static void
+write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err)
+{
+	static const char names[] = "step\tloss\tlr\tpos_sim\tneg_sim\taccuracy\tgrad_norm";
+	const struct cn_infonce_result *l = &r->loss;
+	const int extra = cn_trainer_slots(job->trainer) > 0;
+	char line[512];
+
+	if (!job->log)
+		return;
+	if (r->step == 0) {
+		cn_output_write(job->log, names, strlen(names), err);
+		cn_output_write(job->log, extra ? "\textra_sim\n" : "\n", extra ? 11 : 1, err);
+	}
+	int n = snprintf(line, sizeof line, "%llu\t%.6f\t%.9g\t%.6f\t%.6f\t%.6f\t%.6g", (unsigned long long)r->step, l->loss, r->lr,
+		l->positive, l->negative, l->accuracy, r->gradient);
+
+	n += extra ? snprintf(line + n, sizeof line - (size_t)n, "\t%.6f", l->extra) : 0;
+	line[n++] = '\n';
+	cn_output_write(job->log, line, (size_t)n, err);
+}
+
+static void
+train(struct job *job, struct cn_err *err)
+{
+	struct cn_progress progress = { 0 };
+	struct cn_trainer_report report = { 0 };
+	const struct cn_batch *batch;
+
+	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)job->c->batch);
+	while (cn_feed_next(job->feed, &batch, err) > 0 && cn_trainer_step(job->trainer, batch, &report, err) == 0) {
+		write_log(job, &report, err);
+		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
+		cn_progress_add(&progress, batch->rows);
+	}
+	cn_progress_end(&progress);
+	if (!err->code && report.step + 1 < job->steps)
+		cn_tool_say(&tool, "%s ended after %llu of %llu steps", cn_reader_name(job->in),
+			(unsigned long long)report.step + 1, (unsigned long long)job->steps);
+}
+
+/* The model, with what this program says of itself; then the log. */
+static void
+save(struct job *job, struct cn_err *err)
+{
+	const struct cn_common *common = &job->c->common;
+	struct cn_meta node = { 0 };
+
+	if (job->trainer && !err->code) {
+		cn_tool_describe(&tool, job->c, &node, err);
+		cn_meta_set(&node, "input.1", cn_reader_typed(job->in), err);
+		if (job->bank)
+			cn_meta_set(&node, "input.2", cn_reader_typed(job->bank), err);
+		cn_meta_set(&node, "blas", cn_blas_kernel(), err);
+		cn_trainer_save(job->trainer, common->output, common->force, &node, err);
+	}
+	if (job->log)
+		cn_output_finish(job->log, err);
+	cn_meta_release(&node);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct config c = { 0 };
+	struct cn_err err = { 0 };
+	struct job job = { .c = &c };
+
+	const int n = cn_tool_begin(&tool, &c, argc, &argv);
+
+	cn_blas_begin();
+	job.pool = cn_pool_new((size_t)c.common.threads, &err);
+	if (check_options(&c, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
+	    && open_trainer(&job, &err) == 0) {
+		if (c.log)
+			job.log = cn_output_open(c.log, CN_OUTPUT_TEXT, &err);
+		train(&job, &err);
+		save(&job, &err);
+	}
+	cn_output_free(job.log);
+	cn_feed_free(job.feed);
+	cn_trainer_free(job.trainer);
+	cn_reader_free(job.bank);
+	cn_reader_free(job.in);
+	cn_pool_free(job.pool);
+	return cn_tool_end(&tool, &err);
+}

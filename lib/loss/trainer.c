@@ -1,0 +1,275 @@
+/* trainer - one step after the other: gather, forward, loss, backward, Adam. */
+#include <math.h>
+
+#include "base/mem.h"
+#include "data/historyjson.h"
+#include "loss/extra.h"
+#include "loss/trainer.h"
+#include "nn/adam.h"
+#include "nn/model.h"
+#include "tensor/kernel.h"
+
+#include "base/banned.h"
+
+struct cn_trainer {
+	struct cn_trainer_config config;
+	struct cn_reader *in, *bank;
+	struct cn_pool *pool;
+	struct cn_model *model;
+	struct cn_network *network;	/* the model's */
+	struct cn_infonce *loss;
+	struct cn_adam *adam;
+	struct cn_extra extra;
+	const void **sample;	/* what goes through the network: 2B views, then further negatives */
+	float *input;		/* the same as numbers */
+	float *z, *dz;		/* (samples, dim) output of the head, with neg_z behind; gradient of the loss */
+	float *parameter, *gradient;	/* the network's, n of each */
+	size_t n, dim;
+	uint64_t step;
+};
+
+/* The number of epochs the last cn-augment made, as it noted; 1 when there was none. */
+static uint64_t
+epochs_of(const struct cn_reader *in)
+{
+	const struct cn_history *history = cn_reader_history(in);
+
+	if (cn_schema_find(cn_reader_schema(in), "epoch") < 0)
+		return 1;
+	for (size_t i = history->n; i-- > 0;) {
+		const char *program = cn_meta_get(&history->node[i].meta, "program");
+		const char *epochs = cn_meta_get(&history->node[i].meta, "option.epochs");
+
+		if (program && strcmp(program, "cn-augment") == 0) {
+			const unsigned long long n = epochs ? strtoull(epochs, NULL, 10) : 1;
+
+			return n > 0 ? n : 1;
+		}
+	}
+	return 1;
+}
+
+uint64_t
+cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t limit)
+{
+	const uint64_t promised = cn_reader_rows_promised(in), rows = promised ? promised : cn_reader_rows_hint(in);
+	const uint64_t all = limit && limit < rows ? limit : rows;
+	const uint64_t epoch = (rows + epochs_of(in) - 1) / epochs_of(in);	/* rows of one */
+
+	return epoch ? all / epoch * (epoch / batch) + all % epoch / batch : 0;
+}
+
+static int
+check_fields(struct cn_trainer *t, struct cn_err *err)
+{
+	const struct cn_schema *schema = cn_reader_schema(t->in);
+	const char *name = cn_reader_name(t->in);
+	const int x = cn_schema_need(schema, name, "x", 0, -1, NULL, err);
+	const int pos = cn_schema_need(schema, name, "pos", 0, -1, "make it with cn-augment", err);
+
+	if (x < 0 || pos < 0)
+		return -1;
+	if (schema->field[x].dtype != schema->field[pos].dtype
+	    || !cn_shape_equal(&schema->field[x].shape, &schema->field[pos].shape))
+		return cn_err_set(err, CN_FAILED, "%s: fields 'x' and 'pos' differ in type or shape; they must be two views "
+			"of the same kind", name);
+	if (cn_schema_find(schema, "epoch") >= 0
+	    && cn_schema_need(schema, name, "epoch", CN_DTYPE_U32, 0, NULL, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+make_model(struct cn_trainer *t, struct cn_err *err)
+{
+	const struct cn_schema *schema = cn_reader_schema(t->in);
+	const struct cn_field *x = &schema->field[cn_schema_find(schema, "x")];
+
+	if (t->config.init)
+		t->model = cn_model_load(t->config.init, t->pool, err);
+	else
+		t->model = cn_model_new(t->config.arch, t->config.head, x, t->config.seed, t->pool, err);
+	if (!t->model)
+		return -1;
+	t->network = cn_model_network(t->model);
+	return cn_model_check(t->model, x, cn_reader_name(t->in), err);
+}
+
+/* Everything whose size depends on the batch. */
+static int
+make_room(struct cn_trainer *t, struct cn_err *err)
+{
+	const size_t rows = t->config.batch;
+
+	if (cn_extra_init(&t->extra, t->in, t->bank, rows, t->dim, err) != 0)
+		return -1;
+	const size_t samples = 2 * rows + t->extra.samples_max, vectors = samples + t->extra.vectors_max;
+	const struct cn_infonce_config loss = { .rows = rows, .dim = t->dim, .slots = t->extra.slots,
+		.vectors = vectors - 2 * rows, .temperature = t->config.temperature };
+
+	t->sample = cn_mem_array(samples, sizeof(*t->sample), err);
+	t->input = cn_mem_array(samples, cn_model_input(t->model) * sizeof(float), err);
+	t->z = cn_mem_array(vectors, t->dim * sizeof(float), err);
+	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
+	t->loss = cn_infonce_new(&loss, t->pool, err);
+	return err->code ? -1 : 0;
+}
+
+struct cn_trainer *
+cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, struct cn_reader *bank,
+	struct cn_pool *pool, struct cn_err *err)
+{
+	if (err->code)
+		return NULL;
+	struct cn_trainer *t = cn_mem_array(1, sizeof(*t), err);
+
+	if (!t)
+		return NULL;
+	t->config = *config;
+	t->in = in;
+	t->bank = bank;
+	t->pool = pool;
+	if (check_fields(t, err) == 0 && make_model(t, err) == 0) {
+		t->dim = cn_network_dim(t->network, CN_NETWORK_HEAD);
+		t->n = cn_network_parameters(t->network, &t->parameter, &t->gradient);
+		t->adam = cn_adam_new(t->n, err);
+		make_room(t, err);
+	}
+	if (!err->code)
+		return t;
+	cn_trainer_free(t);
+	return NULL;
+}
+
+void
+cn_trainer_free(struct cn_trainer *t)
+{
+	if (!t)
+		return;
+	cn_model_free(t->model);
+	cn_infonce_free(t->loss);
+	cn_adam_free(t->adam);
+	cn_extra_release(&t->extra);
+	cn_mem_free((void *)t->sample);
+	cn_mem_free(t->input);
+	cn_mem_free(t->z);
+	cn_mem_free(t->dz);
+	cn_mem_free(t);
+}
+
+/* Lists what goes through the network: x of all rows, pos of all rows, further negatives; returns how many. */
+static size_t
+list_samples(struct cn_trainer *t, const struct cn_batch *batch)
+{
+	const int x = cn_schema_find(&batch->schema, "x"), pos = cn_schema_find(&batch->schema, "pos");
+	const size_t rows = batch->rows;
+
+	for (size_t i = 0; i < rows; i++) {
+		t->sample[i] = cn_batch_at(batch, x, i);
+		t->sample[rows + i] = cn_batch_at(batch, pos, i);
+	}
+	for (size_t i = 0; i < t->extra.samples; i++)
+		t->sample[2 * rows + i] = t->extra.sample[i];
+	return 2 * rows + t->extra.samples;
+}
+
+/* Loss of the head's output and its gradient in dz. */
+static void
+compare(struct cn_trainer *t, size_t rows, struct cn_infonce_result *result)
+{
+	const size_t behind = 2 * rows * t->dim;
+	const struct cn_infonce_extra extra = { .slots = t->extra.slots, .index = t->extra.index,
+		.weight = t->extra.weight, .logq = t->extra.logq, .z = t->z + behind,
+		.n = t->extra.samples + t->extra.vectors, .n_gradient = t->extra.samples, .dz = t->dz + behind };
+
+	if (t->extra.vectors)
+		memcpy(t->z + behind + t->extra.samples * t->dim, t->extra.vector,
+			t->extra.vectors * t->dim * sizeof(float));
+	cn_infonce_run(t->loss, t->z, rows, t->extra.slots ? &extra : NULL, t->dz, result);
+}
+
+static int
+refuse_step(const struct cn_trainer *t, const struct cn_batch *batch, const char *what, struct cn_err *err)
+{
+	return cn_err_set(err, CN_FAILED, "%s: the %s is not finite at step %llu (rows %llu to %llu); try a lower --lr "
+		"or a higher --temperature", cn_reader_name(t->in), what, (unsigned long long)t->step,
+		(unsigned long long)batch->first_row, (unsigned long long)(batch->first_row + batch->rows - 1));
+}
+
+int
+cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_trainer_report *report,
+	struct cn_err *err)
+{
+	struct cn_adam_rates rates = { .beta2 = 0.999, .eps = 1e-8, .weight_decay = t->config.weight_decay };
+
+	*report = (struct cn_trainer_report){ .step = t->step };
+	if (err->code || cn_extra_gather(&t->extra, batch, err) != 0)
+		return -1;
+	const size_t samples = list_samples(t, batch);
+
+	cn_model_scale(t->model, t->sample, samples, t->input);
+	if (cn_network_forward(t->network, t->input, samples, t->z, err) != 0)
+		return -1;
+	compare(t, batch->rows, &report->loss);
+	if (!isfinite(report->loss.loss) || !isfinite(report->loss.extra))
+		return refuse_step(t, batch, "loss", err);
+	if (cn_network_backward(t->network, t->dz, err) != 0)
+		return -1;
+	report->gradient = (double)sqrtf(cn_kernel_dot(t->gradient, t->gradient, t->n));
+	if (!isfinite(report->gradient))
+		return refuse_step(t, batch, "gradient", err);
+	cn_schedule_at(&t->config.schedule, t->step, &report->lr, &rates.beta1);
+	rates.lr = report->lr;
+	cn_adam_step(t->adam, &rates, t->parameter, t->gradient, t->pool);
+	t->step++;
+	return 0;
+}
+
+/* Takes over one history; its last node becomes a parent. */
+static void
+inherit(struct cn_history *history, const struct cn_history *from, uint16_t *parent, size_t *n, struct cn_err *err)
+{
+	const int last = cn_history_merge(history, from, err);
+
+	for (size_t i = 0; i < *n; i++)
+		if (parent[i] == last)
+			return;
+	if (last >= 0)
+		parent[(*n)++] = (uint16_t)last;
+}
+
+static void
+inherit_model(struct cn_history *history, const struct cn_trainer *t, uint16_t *parent, size_t *n, struct cn_err *err)
+{
+	const char *text = t->config.init ? cn_meta_get(cn_model_meta(t->model), "cn.provenance") : NULL;
+	struct cn_history own = { 0 };
+
+	if (text && cn_historyjson_read(t->config.init, text, strlen(text), &own, err) == 0)
+		inherit(history, &own, parent, n, err);
+	cn_history_release(&own);
+}
+
+int
+cn_trainer_save(struct cn_trainer *t, const char *path, int force, const struct cn_meta *node, struct cn_err *err)
+{
+	struct cn_history history = { 0 };
+	uint16_t parent[3];
+	size_t n = 0;
+
+	if (err->code)
+		return -1;
+	inherit(&history, cn_reader_history(t->in), parent, &n, err);
+	if (t->bank)
+		inherit(&history, cn_reader_history(t->bank), parent, &n, err);
+	inherit_model(&history, t, parent, &n, err);
+	cn_history_add(&history, node, parent, n, err);
+	cn_model_save(t->model, path, force, &history, err);
+	cn_history_release(&history);
+	return err->code ? -1 : 0;
+}
+
+size_t
+cn_trainer_slots(const struct cn_trainer *t)
+{
+	return t->extra.slots;
+}

@@ -1,0 +1,63 @@
+/*
+ * trainer - contrastive training, one batch a step: encode, compare, go back, move the weights.
+ *
+ * A batch's views and further negatives go through the network together, so that batch norm sees them all:
+ * x of each row, pos of each row, then the distinct further negatives.  The same bits for any number of threads.
+ *
+ *	trainer = cn_trainer_new(&config, in, bank, pool, &err);
+ *	while (cn_feed_next(feed, &batch, &err) > 0 && cn_trainer_step(trainer, batch, &report, &err) == 0)
+ *		...
+ *	cn_trainer_save(trainer, path, force, node, &err);
+ */
+#ifndef CN_LOSS_TRAINER_H
+#define CN_LOSS_TRAINER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "loss/infonce.h"
+#include "nn/schedule.h"
+#include "stream/batch.h"
+#include "stream/reader.h"
+
+struct cn_trainer;
+
+struct cn_trainer_config {
+	const char *arch, *head;	/* of a new network; NULL with init */
+	const char *init;		/* model to start from, or NULL */
+	size_t batch;			/* rows of a step */
+	double temperature, weight_decay;
+	struct cn_schedule schedule;
+	uint64_t seed;			/* of a new network's weights */
+};
+
+struct cn_trainer_report {
+	uint64_t step;			/* 0 = first */
+	double lr;
+	double gradient;		/* Euclidean norm over all weights */
+	struct cn_infonce_result loss;
+};
+
+/*
+ * Steps that training on the whole input will take: full batches of each epoch.  limit: of rows, 0 = none.
+ * The number of epochs is what cn-augment noted in the history.  0 when the stream does not say how many rows it has.
+ */
+uint64_t cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t limit);
+
+/* bank may be NULL; it is read whole here. */
+struct cn_trainer *cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, struct cn_reader *bank,
+	struct cn_pool *pool, struct cn_err *err);
+
+/* One step on a full batch.  A loss or gradient that is not finite is an error that names the rows.  0 or -1. */
+int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, struct cn_trainer_report *report,
+	struct cn_err *err);
+
+/* Writes the model; its history is that of the inputs and the initial model, and node (what the program says of itself). */
+int cn_trainer_save(struct cn_trainer *trainer, const char *path, int force, const struct cn_meta *node,
+	struct cn_err *err);
+
+size_t cn_trainer_slots(const struct cn_trainer *trainer);	/* further negatives of a row, 0 = none */
+void cn_trainer_free(struct cn_trainer *trainer);
+
+#endif

@@ -1,0 +1,86 @@
+/* encoder - a model's file applied in fixed pieces; everything else is the model's. */
+#include "base/mem.h"
+#include "nn/encoder.h"
+#include "nn/model.h"
+
+#include "base/banned.h"
+
+enum { PIECE = 256 };	/* rows scaled and encoded at a time: bounds memory, changes no bit */
+
+struct cn_encoder {
+	struct cn_model *model;
+	const void **sample;	/* (PIECE) */
+	float *input;		/* (PIECE, numbers of a sample) */
+};
+
+struct cn_encoder *
+cn_encoder_load(const char *path, struct cn_pool *pool, struct cn_err *err)
+{
+	if (err->code)
+		return NULL;
+	struct cn_encoder *encoder = cn_mem_array(1, sizeof(*encoder), err);
+
+	if (!encoder)
+		return NULL;
+	encoder->model = cn_model_load(path, pool, err);
+	encoder->sample = cn_mem_array(PIECE, sizeof(*encoder->sample), err);
+	if (encoder->model)
+		encoder->input = cn_mem_array(PIECE, cn_model_input(encoder->model) * sizeof(float), err);
+	if (!err->code)
+		return encoder;
+	cn_encoder_free(encoder);
+	return NULL;
+}
+
+void
+cn_encoder_free(struct cn_encoder *encoder)
+{
+	if (!encoder)
+		return;
+	cn_model_free(encoder->model);
+	cn_mem_free((void *)encoder->sample);
+	cn_mem_free(encoder->input);
+	cn_mem_free(encoder);
+}
+
+static enum cn_network_layer
+place(enum cn_encoder_layer layer)
+{
+	return layer == CN_ENCODER_HEAD ? CN_NETWORK_HEAD : CN_NETWORK_TRUNK;
+}
+
+size_t
+cn_encoder_dim(const struct cn_encoder *encoder, enum cn_encoder_layer layer)
+{
+	return cn_network_dim(cn_model_network(encoder->model), place(layer));
+}
+
+int
+cn_encoder_check(const struct cn_encoder *encoder, const struct cn_field *x, const char *file, struct cn_err *err)
+{
+	return cn_model_check(encoder->model, x, file, err);
+}
+
+int
+cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn_encoder_layer layer, float *z,
+	struct cn_err *err)
+{
+	const size_t bytes = cn_model_bytes(encoder->model), dim = cn_encoder_dim(encoder, layer);
+
+	for (size_t at = 0; at < rows; at += PIECE) {
+		const size_t n = rows - at < PIECE ? rows - at : PIECE;
+
+		for (size_t i = 0; i < n; i++)
+			encoder->sample[i] = (const unsigned char *)x + (at + i) * bytes;
+		cn_model_scale(encoder->model, encoder->sample, n, encoder->input);
+		if (cn_network_apply(cn_model_network(encoder->model), encoder->input, n, place(layer), z + at * dim, err) != 0)
+			return -1;
+	}
+	return err->code ? -1 : 0;
+}
+
+const struct cn_meta *
+cn_encoder_meta(const struct cn_encoder *encoder)
+{
+	return cn_model_meta(encoder->model);
+}

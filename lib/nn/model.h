@@ -1,0 +1,51 @@
+/*
+ * model - a network with what it was trained on, and its file.
+ *
+ * The file is safetensors: the network's tensors under their names, and as text
+ *	cn.arch, cn.head	the words the network was made from ("" = no head)
+ *	cn.input		type and shape of a sample, "u8 [32,32,3]"
+ *	cn.norm			how a sample becomes numbers: "divide 255" (bytes) or "none"
+ *	cn.dim			width of the trunk's output, the embedding
+ *	cn.provenance		how it was made, as data/historyjson.h writes it
+ * It is canonical: equal models are equal files.  The optimiser's state is no part of it.
+ */
+#ifndef CN_NN_MODEL_H
+#define CN_NN_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/meta.h"
+#include "base/pool.h"
+#include "nn/network.h"
+#include "stream/history.h"
+#include "stream/schema.h"
+
+struct cn_model;
+
+/* A fresh network for samples of x's type and shape, its weights drawn from seed.  A wrong word is a CN_USAGE error. */
+struct cn_model *cn_model_new(const char *arch, const char *head, const struct cn_field *x, uint64_t seed,
+	struct cn_pool *pool, struct cn_err *err);
+
+/* From a file; refuses missing or superfluous tensors, wrong shapes and numbers that are not finite, by name. */
+struct cn_model *cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err);
+
+/* To path (NULL = standard output), whole or not at all, with history as cn.provenance.  0 or -1. */
+int cn_model_save(struct cn_model *model, const char *path, int force, const struct cn_history *history,
+	struct cn_err *err);
+
+/* Refuses a field of another type or shape than the model's samples; file is named in the sentence.  0 or -1. */
+int cn_model_check(const struct cn_model *model, const struct cn_field *field, const char *file, struct cn_err *err);
+
+/* n samples, each as in a stream, become rows of the network's input, scaled as cn.norm says. */
+void cn_model_scale(const struct cn_model *model, const void *const *sample, size_t n, float *input);
+
+struct cn_network *cn_model_network(struct cn_model *model);
+const struct cn_meta *cn_model_meta(const struct cn_model *model);
+size_t cn_model_input(const struct cn_model *model);	/* numbers in a sample */
+size_t cn_model_bytes(const struct cn_model *model);	/* of a sample, as in a stream */
+
+void cn_model_free(struct cn_model *model);
+
+#endif

@@ -1,0 +1,377 @@
+/* network - reads the words, gives every layer its place, and runs the layers in order both ways. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "nn/layer.h"
+#include "nn/network.h"
+
+#include "base/banned.h"
+
+enum { LAYERS = 64, WIDEST = 65536, TENSORS = 6 };	/* TENSORS: at most, of one layer */
+
+struct named {
+	char name[64];
+	struct cn_network_tensor tensor;
+	size_t fan_in;		/* 0: not drawn, */
+	float fresh;		/* but set to this */
+};
+
+struct cn_network {
+	struct cn_pool *pool;
+	struct cn_extent in;
+	struct cn_layer layer[LAYERS];
+	size_t layers, trunk;		/* trunk: how many of them */
+	struct named named[LAYERS * TENSORS];
+	size_t tensors;
+	float *parameter, *gradient, *running;
+	size_t parameters;
+	float *out[LAYERS];		/* output of each layer */
+	float *back[2];			/* gradients on the way back, in turn */
+	size_t room, back_room;		/* samples they hold */
+	const float *input;		/* last put forward */
+	size_t n;
+};
+
+static struct cn_extent
+extent_now(const struct cn_network *net)
+{
+	return net->layers ? net->layer[net->layers - 1].out : net->in;
+}
+
+/* "conv:32/2": the number behind the colon and the stride; false when that is not what the word says. */
+static bool
+read_numbers(const char *word, size_t *count, size_t *stride)
+{
+	const char *colon = strchr(word, ':');
+	char *end;
+
+	*stride = 1;
+	*count = colon ? strtoul(colon + 1, &end, 10) : 0;
+	if (!colon || end == colon + 1 || *count < 1 || *count > WIDEST)
+		return false;
+	if (*end == '/') {
+		const char *from = end + 1;
+
+		*stride = strtoul(from, &end, 10);
+		if (end == from || *stride < 1 || *stride > 16)
+			return false;
+	}
+	return *end == '\0';
+}
+
+static int
+add_layer(struct cn_network *net, const char *word, struct cn_err *err)
+{
+	struct cn_layer layer = { .in = extent_now(net), .stride = 1 };
+	size_t count = 0;
+
+	if (net->layers == LAYERS)
+		return cn_err_set(err, CN_USAGE, "a network has at most %d layers", LAYERS);
+	layer.out = layer.in;
+	if (strncmp(word, "conv:", 5) == 0 && read_numbers(word, &count, &layer.stride)) {
+		layer.kind = CN_LAYER_CONV;
+		layer.out = (struct cn_extent){ (layer.in.height - 1) / layer.stride + 1,
+			(layer.in.width - 1) / layer.stride + 1, count };
+	} else if (strncmp(word, "linear:", 7) == 0 && read_numbers(word, &count, &layer.stride) && layer.stride == 1
+	    && !strchr(word, '/')) {
+		layer.kind = CN_LAYER_LINEAR;
+		layer.out = (struct cn_extent){ 1, 1, count };
+	} else if (strcmp(word, "relu") == 0) {
+		layer.kind = CN_LAYER_RELU;
+	} else if (strcmp(word, "gap") == 0) {
+		layer.kind = CN_LAYER_GAP;
+		layer.out = (struct cn_extent){ 1, 1, layer.in.channels };
+	} else {
+		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS/STRIDE, linear:WIDTH, relu and gap", word);
+	}
+	net->layer[net->layers++] = layer;
+	return 0;
+}
+
+static int
+add_words(struct cn_network *net, const char *words, struct cn_err *err)
+{
+	while (*(words += strspn(words, " ")) != '\0') {
+		const size_t length = strcspn(words, " ");
+		char word[64];
+
+		if (length >= sizeof(word))
+			return cn_err_set(err, CN_USAGE, "no layer '%.60s...'", words);
+		memcpy(word, words, length);
+		word[length] = '\0';
+		if (add_layer(net, word, err) != 0)
+			return -1;
+		words += length;
+	}
+	return 0;
+}
+
+static void
+add_tensor(struct cn_network *net, size_t layer, const char *what, struct cn_shape shape, size_t fan_in, float fresh)
+{
+	struct named *named = &net->named[net->tensors++];
+	const bool head = layer >= net->trunk;
+
+	snprintf(named->name, sizeof(named->name), "%s.%zu.%s", head ? "head" : "trunk", head ? layer - net->trunk : layer, what);
+	named->tensor = (struct cn_network_tensor){ .name = named->name, .shape = shape };
+	named->fan_in = fan_in;
+	named->fresh = fresh;
+}
+
+/* Names in an order of their own: what is learned first, then running statistics. */
+static void
+name_tensors(struct cn_network *net, bool running)
+{
+	for (size_t i = 0; i < net->layers; i++) {
+		const struct cn_layer *l = &net->layer[i];
+		const uint32_t in = (uint32_t)l->in.channels, out = (uint32_t)l->out.channels;
+		const struct cn_shape width = { .rank = 1, .dim = { out } };
+
+		if (l->kind == CN_LAYER_CONV && !running) {
+			add_tensor(net, i, "conv.weight", (struct cn_shape){ 4, { out, in, 3, 3 } }, 9 * (size_t)in, 0);
+			add_tensor(net, i, "norm.weight", width, 0, 1);
+			add_tensor(net, i, "norm.bias", width, 0, 0);
+		} else if (l->kind == CN_LAYER_CONV) {
+			add_tensor(net, i, "norm.running_mean", width, 0, 0);
+			add_tensor(net, i, "norm.running_var", width, 0, 1);
+		} else if (l->kind == CN_LAYER_LINEAR && !running) {
+			const uint32_t from = (uint32_t)cn_extent_count(&l->in);
+
+			add_tensor(net, i, "weight", (struct cn_shape){ 2, { out, from } }, from, 0);
+			add_tensor(net, i, "bias", width, from, 0);
+		}
+	}
+}
+
+/* Cuts one run of floats into the tensors [from, to); returns its length. */
+static size_t
+place_tensors(struct cn_network *net, size_t from, size_t to, float *run)
+{
+	size_t at = 0;
+
+	for (size_t i = from; i < to; i++) {
+		net->named[i].tensor.data = run ? run + at : NULL;
+		at += cn_shape_count(&net->named[i].tensor.shape);
+	}
+	return at;
+}
+
+/* Tells the layers where their tensors lie, in the order of name_tensors. */
+static void
+point_layers(struct cn_network *net, size_t learned)
+{
+	size_t p = 0, r = learned;
+
+	for (size_t i = 0; i < net->layers; i++) {
+		struct cn_layer *l = &net->layer[i];
+		float **const learn[3] = { &l->weight, l->kind == CN_LAYER_CONV ? &l->gamma : &l->bias, &l->beta };
+		float **const slope[3] = { &l->dweight, l->kind == CN_LAYER_CONV ? &l->dgamma : &l->dbias, &l->dbeta };
+		const size_t n = l->kind == CN_LAYER_CONV ? 3 : l->kind == CN_LAYER_LINEAR ? 2 : 0;
+
+		for (size_t k = 0; k < n; k++, p++) {
+			*learn[k] = net->named[p].tensor.data;
+			*slope[k] = net->gradient + (net->named[p].tensor.data - net->parameter);
+		}
+		if (l->kind == CN_LAYER_CONV) {
+			l->mean = net->named[r++].tensor.data;
+			l->variance = net->named[r++].tensor.data;
+		}
+	}
+}
+
+static int
+place(struct cn_network *net, struct cn_err *err)
+{
+	name_tensors(net, false);
+	const size_t learned = net->tensors;
+
+	name_tensors(net, true);
+	net->parameters = place_tensors(net, 0, learned, NULL);
+	net->parameter = cn_mem_array(net->parameters + 1, sizeof(float), err);
+	net->gradient = cn_mem_array(net->parameters + 1, sizeof(float), err);
+	net->running = cn_mem_array(place_tensors(net, learned, net->tensors, NULL) + 1, sizeof(float), err);
+	if (err->code)
+		return -1;
+	place_tensors(net, 0, learned, net->parameter);
+	place_tensors(net, learned, net->tensors, net->running);
+	point_layers(net, learned);
+	return 0;
+}
+
+static int
+set_input(struct cn_network *net, const struct cn_shape *shape, struct cn_err *err)
+{
+	const uint32_t *dim = shape->dim;
+
+	if (shape->rank < 1 || shape->rank > 3)
+		return cn_err_set(err, CN_FAILED, "a sample must have 1 to 3 axes for a network, not %u", shape->rank);
+	net->in = shape->rank == 1 ? (struct cn_extent){ 1, 1, dim[0] }
+		: (struct cn_extent){ dim[0], dim[1], shape->rank == 3 ? dim[2] : 1 };
+	return 0;
+}
+
+static int
+check_ends(const struct cn_network *net, struct cn_err *err)
+{
+	const struct cn_extent end = extent_now(net);
+
+	if (net->trunk == 0)
+		return cn_err_set(err, CN_USAGE, "a network needs a layer at least; describe it with --arch");
+	if (end.height * end.width != 1)
+		return cn_err_set(err, CN_USAGE, "the network ends in a map of %zu by %zu; put gap or linear behind", end.height, end.width);
+	return 0;
+}
+
+struct cn_network *
+cn_network_new(const char *arch, const char *head, const struct cn_shape *input, struct cn_pool *pool,
+	struct cn_err *err)
+{
+	struct cn_network *net = err->code ? NULL : cn_mem_array(1, sizeof(*net), err);
+
+	if (!net)
+		return NULL;
+	net->pool = pool;
+	if (set_input(net, input, err) == 0 && add_words(net, arch, err) == 0) {
+		net->trunk = net->layers;
+		if (check_ends(net, err) == 0 && add_words(net, head, err) == 0 && check_ends(net, err) == 0)
+			place(net, err);
+	}
+	if (!err->code)
+		return net;
+	cn_network_free(net);
+	return NULL;
+}
+
+void
+cn_network_free(struct cn_network *net)
+{
+	if (!net)
+		return;
+	for (size_t i = 0; i < net->layers; i++) {
+		cn_layer_release(&net->layer[i]);
+		cn_mem_free(net->out[i]);
+	}
+	cn_mem_free(net->back[0]);
+	cn_mem_free(net->back[1]);
+	cn_mem_free(net->parameter);
+	cn_mem_free(net->gradient);
+	cn_mem_free(net->running);
+	cn_mem_free(net);
+}
+
+void
+cn_network_init(struct cn_network *net, uint64_t seed)
+{
+	struct cn_rng_key key;
+	struct cn_rng rng;
+
+	cn_rng_key_init(&key, seed, "weights");
+	for (size_t i = 0; i < net->tensors; i++) {
+		const struct named *named = &net->named[i];
+		const size_t n = cn_shape_count(&named->tensor.shape);
+		const float bound = named->fan_in ? (float)(1 / sqrt((double)named->fan_in)) : 0;
+
+		cn_rng_start(&rng, &key, i, 0);
+		for (size_t k = 0; k < n; k++)
+			named->tensor.data[k] = named->fan_in ? cn_rng_range(&rng, -bound, bound) : named->fresh;
+	}
+}
+
+size_t
+cn_network_dim(const struct cn_network *net, enum cn_network_layer layer)
+{
+	return net->layer[(layer == CN_NETWORK_TRUNK ? net->trunk : net->layers) - 1].out.channels;
+}
+
+size_t
+cn_network_tensors(const struct cn_network *net)
+{
+	return net->tensors;
+}
+
+struct cn_network_tensor
+cn_network_tensor(const struct cn_network *net, size_t i)
+{
+	return net->named[i].tensor;
+}
+
+size_t
+cn_network_parameters(struct cn_network *net, float **parameter, float **gradient)
+{
+	*parameter = net->parameter;
+	*gradient = net->gradient;
+	return net->parameters;
+}
+
+/* Memory for n samples: each layer's output, and two gradients of the largest. */
+static int
+make_room(struct cn_network *net, size_t n, bool training, struct cn_err *err)
+{
+	size_t largest = 0;
+
+	for (size_t i = 0; i < net->layers; i++) {
+		const size_t size = cn_extent_count(&net->layer[i].out);
+
+		largest = size > largest ? size : largest;
+		if (cn_layer_room(&net->layer[i], n, net->pool, err) != 0)
+			return -1;
+		if (n <= net->room)
+			continue;
+		cn_mem_free(net->out[i]);
+		net->out[i] = cn_mem_array(n, size * sizeof(float), err);
+	}
+	for (int k = 0; k < 2 && training && n > net->back_room; k++) {
+		cn_mem_free(net->back[k]);
+		net->back[k] = cn_mem_array(n, largest * sizeof(float), err);
+	}
+	net->back_room = training && n > net->back_room ? n : net->back_room;
+	net->room = n > net->room ? n : net->room;
+	return err->code ? -1 : 0;
+}
+
+static void
+run(struct cn_network *net, const float *input, size_t n, size_t layers, bool training)
+{
+	for (size_t i = 0; i < layers; i++)
+		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, training, net->pool);
+}
+
+int
+cn_network_forward(struct cn_network *net, const float *input, size_t n, float *z, struct cn_err *err)
+{
+	if (err->code || make_room(net, n, true, err) != 0)
+		return -1;
+	net->input = input;
+	net->n = n;
+	run(net, input, n, net->layers, true);
+	memcpy(z, net->out[net->layers - 1], n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
+	return 0;
+}
+
+int
+cn_network_backward(struct cn_network *net, const float *dz, struct cn_err *err)
+{
+	if (err->code)
+		return -1;
+	memcpy(net->back[0], dz, net->n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
+	for (size_t i = net->layers, turn = 0; i-- > 0; turn = !turn)
+		cn_layer_backward(&net->layer[i], i ? net->out[i - 1] : net->input, net->out[i], net->back[turn],
+			i ? net->back[!turn] : NULL, net->n, net->pool);
+	return 0;
+}
+
+int
+cn_network_apply(struct cn_network *net, const float *input, size_t n, enum cn_network_layer layer, float *z,
+	struct cn_err *err)
+{
+	const size_t layers = layer == CN_NETWORK_TRUNK ? net->trunk : net->layers;
+
+	if (err->code || make_room(net, n, false, err) != 0)
+		return -1;
+	run(net, input, n, layers, false);
+	memcpy(z, net->out[layers - 1], n * cn_network_dim(net, layer) * sizeof(float));
+	return 0;
+}

@@ -1,0 +1,61 @@
+/*
+ * network - a trunk and a head of layers, described by words, that maps samples to vectors and learns.
+ *
+ * Words: conv:C[/S]  3x3 convolution to C channels, stride S (1), padding 1, batch norm, ReLU
+ *        gap         mean over all positions
+ *        linear:N    to N numbers, with bias
+ *        relu
+ * Images are (H,W,C) as in streams.  Everything is computed in fixed pieces and summed in a fixed order: the
+ * same bits for any number of threads, on one BLAS kernel.
+ */
+#ifndef CN_NN_NETWORK_H
+#define CN_NN_NETWORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "tensor/shape.h"
+
+struct cn_network;
+
+enum cn_network_layer { CN_NETWORK_TRUNK, CN_NETWORK_HEAD };
+
+/* A tensor of the network by name; data is the network's own. */
+struct cn_network_tensor {
+	const char *name;
+	struct cn_shape shape;
+	float *data;
+};
+
+/* For samples of this shape.  A word that is not understood, or does not fit, is a CN_USAGE error that names it. */
+struct cn_network *cn_network_new(const char *arch, const char *head, const struct cn_shape *input, struct cn_pool *pool,
+	struct cn_err *err);
+
+/* Draws weights as PyTorch does: uniform in +-1/sqrt(fan in); batch norm 1, 0, running mean 0, variance 1. */
+void cn_network_init(struct cn_network *network, uint64_t seed);
+
+/* Width of the output there; the head of a network without one is its trunk. */
+size_t cn_network_dim(const struct cn_network *network, enum cn_network_layer layer);
+
+/* All tensors, batch norm's running statistics too. */
+size_t cn_network_tensors(const struct cn_network *network);
+struct cn_network_tensor cn_network_tensor(const struct cn_network *network, size_t i);
+
+/* What is learned, as one run of floats, and its gradient; returns how many. */
+size_t cn_network_parameters(struct cn_network *network, float **parameter, float **gradient);
+
+/* Training: head output z (n, dim) of n samples; batch norm uses and follows the batch.  0 or -1 (memory). */
+int cn_network_forward(struct cn_network *network, const float *input, size_t n, float *z, struct cn_err *err);
+
+/* The gradient of what was last put forward, from dz (n, dim). */
+int cn_network_backward(struct cn_network *network, const float *dz, struct cn_err *err);
+
+/* Use: output z (n, dim) of that layer by the running statistics; a sample's bits depend on nothing but itself. */
+int cn_network_apply(struct cn_network *network, const float *input, size_t n, enum cn_network_layer layer, float *z,
+	struct cn_err *err);
+
+void cn_network_free(struct cn_network *network);
+
+#endif
