@@ -32,6 +32,7 @@ struct cn_picture {
 	float *pixels;		/* (channels, plane) */
 	float *spare;		/* (plane) */
 	float *kernel;		/* half of a blur, from its middle */
+	float *edged;		/* a column with its mirror images at both ends */
 	struct taps down, across;
 };
 
@@ -81,6 +82,7 @@ cn_picture_new(uint32_t height, uint32_t width, uint32_t to_height, uint32_t to_
 	p->pixels = cn_mem_array((size_t)to_width * channels, sheet, err);
 	p->spare = cn_mem_array(to_width, sheet, err);
 	p->kernel = cn_mem_array((size_t)to_width + to_height + 1, sizeof(float), err);
+	p->edged = cn_mem_array(3 * p->column + 2 * ((size_t)to_width + to_height + 1), sizeof(float), err);
 	if (taps_init(&p->down, height, to_height, err) == 0 && taps_init(&p->across, width, to_width, err) == 0 && !err->code)
 		return p;
 	cn_picture_free(p);
@@ -98,6 +100,7 @@ cn_picture_free(struct cn_picture *p)
 	cn_mem_free(p->pixels);
 	cn_mem_free(p->spare);
 	cn_mem_free(p->kernel);
+	cn_mem_free(p->edged);
 	taps_release(&p->down);
 	taps_release(&p->across);
 	cn_mem_free(p);
@@ -259,30 +262,39 @@ mirror(int64_t i, uint32_t n)
 	return (uint32_t)(i < n ? i : period - i);
 }
 
+/* to += weight (left + right); n a multiple of 16. */
+CN_CLONES static void
+add_both(const float *restrict left, const float *restrict right, float weight, float *restrict to, size_t n)
+{
+	for (size_t i = 0; i < n; i += LANES)
+		for (size_t l = 0; l < LANES; l++)
+			to[i + l] += weight * (left[i + l] + right[i + l]);
+}
+
 /* One plane, along columns into spare, then across them back. */
 static void
 blur_plane(struct cn_picture *p, float *plane, uint32_t reach)
 {
-	for (uint32_t x = 0; x < p->to_width; x++)
-		for (uint32_t y = 0; y < p->to_height; y++) {
-			const float *line = plane + x * p->column;
-			float sum = p->kernel[0] * line[y];
+	for (uint32_t x = 0; x < p->to_width; x++) {
+		const float *line = plane + x * p->column;
+		float *middle = p->edged + reach, *to = p->spare + x * p->column;
 
-			for (uint32_t k = 1; k <= reach; k++)
-				sum += p->kernel[k] * (line[mirror((int64_t)y - k, p->to_height)] + line[mirror((int64_t)y + k, p->to_height)]);
-			p->spare[x * p->column + y] = sum;
+		memcpy(middle, line, p->column * sizeof *middle);
+		for (uint32_t k = 1; k <= reach; k++) {
+			middle[-(int64_t)k] = line[mirror(-(int64_t)k, p->to_height)];
+			middle[p->to_height - 1 + k] = line[mirror((int64_t)p->to_height - 1 + k, p->to_height)];
 		}
+		mix(middle, 0, p->kernel, 1, to, p->column);
+		for (uint32_t k = 1; k <= reach; k++)
+			add_both(middle - k, middle + k, p->kernel[k], to, p->column);
+	}
 	for (uint32_t x = 0; x < p->to_width; x++) {
 		float *to = plane + x * p->column;
 
-		mix(p->spare + x * p->column, p->column, p->kernel, 1, to, p->column);
-		for (uint32_t k = 1; k <= reach; k++) {
-			const float *left = p->spare + mirror((int64_t)x - k, p->to_width) * p->column;
-			const float *right = p->spare + mirror((int64_t)x + k, p->to_width) * p->column;
-
-			for (size_t y = 0; y < p->column; y++)
-				to[y] += p->kernel[k] * (left[y] + right[y]);
-		}
+		mix(p->spare + x * p->column, 0, p->kernel, 1, to, p->column);
+		for (uint32_t k = 1; k <= reach; k++)
+			add_both(p->spare + mirror((int64_t)x - k, p->to_width) * p->column,
+				p->spare + mirror((int64_t)x + k, p->to_width) * p->column, p->kernel[k], to, p->column);
 	}
 }
 
