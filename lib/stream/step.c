@@ -26,9 +26,10 @@ cn_step_reader(struct cn_step *step, const char *path, struct cn_err *err)
 int
 cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *config, const char *operand, struct cn_err *err)
 {
+	/* even after an error, so that cn_step_end can tell it */
+	*step = (struct cn_step){ .tool = tool, .config = config, .common = common_of(tool, config) };
 	if (err->code)
 		return -1;
-	*step = (struct cn_step){ .tool = tool, .config = config, .common = common_of(tool, config) };
 	step->pool = cn_pool_new((size_t)step->common->threads, err);
 	step->in = cn_step_reader(step, operand, err);
 	return err->code ? -1 : 0;

@@ -31,7 +31,7 @@ struct cn_step {
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 };
 
-/* Opens pool and input (operand NULL or "-" is standard input).  0 or -1. */
+/* Opens pool and input (operand NULL or "-" is standard input).  0 or -1; after an error (set before, too) step is fit for cn_step_end. */
 int cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *config, const char *operand, struct cn_err *err);
 
 /* A pool and a reader by the same rules for programs with further inputs (banks); the caller frees the reader. */
