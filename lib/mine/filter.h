@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "mine/bank.h"
+#include "nn/bank.h"
 #include "tensor/topk.h"
 
 /* Reasons, in the order they are asked; the score comes first because most rows fall to it at no cost. */

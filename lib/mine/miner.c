@@ -78,15 +78,15 @@ plan_vectors(struct cn_miner *m, struct cn_err *err)
 	m->vector.field = m->pos_vector.field = m->bank_vector.field = -1;
 	if (!needs_vectors(m))
 		return 0;
-	if (cn_vector_init(&m->vector, m->in_schema, m->in_file, name, m->config.encoder, err) < 0 ||
-	    cn_vector_init(&m->bank_vector, m->bank_schema, m->bank_file, name, m->config.encoder, err) < 0)
+	if (cn_vector_init(&m->vector, m->in_schema, m->in_file, name, m->config.encoder, CN_ENCODER_HEAD, err) < 0 ||
+	    cn_vector_init(&m->bank_vector, m->bank_schema, m->bank_file, name, m->config.encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
 	m->keep.vector = &m->bank_vector;
 	if (m->vector.dim != m->bank_vector.dim)
 		return cn_err_set(err, CN_FAILED, "%s has vectors of %zu numbers and %s of %zu; embed both with one model",
 			m->in_file, m->vector.dim, m->bank_file, m->bank_vector.dim);
 	if (at >= 0 && (!m->config.encoder || same_type(m->in_schema, at, m->in_schema, m->vector.field)) &&
-	    cn_vector_init(&m->pos_vector, m->in_schema, m->in_file, pos, m->config.encoder, err) < 0)
+	    cn_vector_init(&m->pos_vector, m->in_schema, m->in_file, pos, m->config.encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
 	if (m->pos_vector.field >= 0 && m->pos_vector.dim != m->vector.dim)
 		return cn_err_set(err, CN_FAILED, "%s: field 'pos_z' has %zu numbers and 'z' %zu; embed both with one model",
@@ -172,7 +172,7 @@ plan(struct cn_miner *m, struct cn_err *err)
 	static const char hint[] = "rows are told apart by their id, which cn-import gives";
 
 	m->in = (struct fields){ -1, find_typed(m->in_schema, "epoch", CN_DTYPE_U32), -1, -1, -1, -1 };
-	m->keep = (struct cn_bank_config){ NULL, -1, -1, -1, -1, m->config.memory };
+	m->keep = (struct cn_bank_config){ NULL, -1, -1, -1, -1, false, m->config.memory };
 	m->in.id = cn_schema_need(m->in_schema, m->in_file, "id", CN_DTYPE_U64, 0, hint, err);
 	m->keep.id = cn_schema_need(m->bank_schema, m->bank_file, "id", CN_DTYPE_U64, 0, hint, err);
 	if (err->code || plan_vectors(m, err) < 0 || plan_labels(m, err) < 0 || plan_emit(m, err) < 0)
@@ -259,12 +259,12 @@ gather_vectors(struct cn_miner *m, const struct cn_batch *in, struct cn_anchors 
 
 	if (m->vector.field < 0)
 		return 0;
-	if (cn_vector_read(&m->vector, in, m->unit, err) < 0)
+	if (cn_vector_read_unit(&m->vector, in, m->unit, err) < 0)
 		return -1;
 	a->unit = m->unit;
 	if (m->pos_vector.field < 0)
 		return 0;
-	if (cn_vector_read(&m->pos_vector, in, m->pos_unit, err) < 0)
+	if (cn_vector_read_unit(&m->pos_vector, in, m->pos_unit, err) < 0)
 		return -1;
 	for (size_t i = 0; i < in->rows; i++)
 		m->pos_score[i] = cn_kernel_dot(m->unit + i * dim, m->pos_unit + i * dim, dim);

@@ -1,5 +1,5 @@
-/* Where vectors come from, and the promise that they are finite and of unit length. */
-#include "mine/vector.h"
+/* Where vectors come from, and the promise that they are finite. */
+#include "nn/vector.h"
 #include "tensor/dtype.h"
 #include "tensor/kernel.h"
 
@@ -7,11 +7,11 @@
 
 int
 cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const char *file, const char *name,
-	struct cn_encoder *encoder, struct cn_err *err)
+	struct cn_encoder *encoder, enum cn_encoder_layer layer, struct cn_err *err)
 {
 	const char *hint = encoder ? "a model embeds samples" : "make vectors with cn-embed, or name a model with -m";
 
-	*vector = (struct cn_vector){ encoder, -1, 0, file };
+	*vector = (struct cn_vector){ encoder, layer, -1, 0, file };
 	vector->field = cn_schema_need(schema, file, name, 0, encoder ? -1 : 1, hint, err);
 	if (vector->field < 0)
 		return -1;
@@ -19,7 +19,7 @@ cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const c
 		vector->dim = cn_shape_count(&schema->field[vector->field].shape);
 		return 0;
 	}
-	vector->dim = cn_encoder_dim(encoder, CN_ENCODER_HEAD);
+	vector->dim = cn_encoder_dim(encoder, layer);
 	return cn_encoder_check(encoder, &schema->field[vector->field], file, err);
 }
 
@@ -37,23 +37,28 @@ refuse_nonfinite(const struct cn_vector *vector, const struct cn_batch *batch, s
 }
 
 int
-cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, float *unit, struct cn_err *err)
+cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, float *z, struct cn_err *err)
 {
 	const struct cn_field *field = &batch->schema.field[vector->field];
+	const void *column = batch->column[vector->field];
 	const size_t count = batch->rows * vector->dim;
 	size_t at;
 
 	if (err->code)
 		return -1;
-	if (vector->encoder) {
-		if (cn_encoder_embed(vector->encoder, batch->column[vector->field], batch->rows, CN_ENCODER_HEAD, unit, err) < 0)
-			return -1;
-	} else {
-		cn_dtype_to_f32(field->dtype, batch->column[vector->field], unit, count);
-	}
-	at = cn_dtype_find_nonfinite(CN_DTYPE_F32, unit, count);
-	if (at < count)
-		return refuse_nonfinite(vector, batch, at, err);
+	if (!vector->encoder)
+		cn_dtype_to_f32(field->dtype, column, z, count);
+	else if (cn_encoder_embed(vector->encoder, column, batch->rows, vector->layer, z, err) < 0)
+		return -1;
+	at = cn_dtype_find_nonfinite(CN_DTYPE_F32, z, count);
+	return at < count ? refuse_nonfinite(vector, batch, at, err) : 0;
+}
+
+int
+cn_vector_read_unit(const struct cn_vector *vector, const struct cn_batch *batch, float *unit, struct cn_err *err)
+{
+	if (cn_vector_read(vector, batch, unit, err) < 0)
+		return -1;
 	cn_kernel_normalize(unit, batch->rows, vector->dim);
 	return 0;
 }

@@ -2,7 +2,7 @@
 #include <sodium.h>
 
 #include "base/mem.h"
-#include "mine/bank.h"
+#include "nn/bank.h"
 #include "stream/batch.h"
 
 #include "base/banned.h"
@@ -24,9 +24,9 @@ cn_bank_hash(const void *bytes, size_t size)
 static uint64_t
 row_bytes(const struct cn_bank *bank, const struct cn_bank_config *config)
 {
-	return sizeof *bank->id + (config->content >= 0 ? sizeof *bank->content : 0) +
+	return sizeof *bank->by_id + (config->id >= 0 ? sizeof *bank->id : 0) + (config->content >= 0 ? sizeof *bank->content : 0) +
 		(config->label >= 0 ? sizeof *bank->label : 0) + bank->dim * sizeof *bank->unit +
-		bank->value_bytes + sizeof *bank->by_id;
+		bank->value_bytes;
 }
 
 static int
@@ -47,7 +47,8 @@ check_size(const struct cn_bank *bank, const struct cn_bank_config *config, cons
 static int
 grow(struct cn_bank *bank, const struct cn_bank_config *config, size_t rows, struct cn_err *err)
 {
-	cn_mem_grow((void **)&bank->id, &bank->room[ID], rows, sizeof *bank->id, err);
+	if (config->id >= 0)
+		cn_mem_grow((void **)&bank->id, &bank->room[ID], rows, sizeof *bank->id, err);
 	if (config->content >= 0)
 		cn_mem_grow((void **)&bank->content, &bank->room[CONTENT], rows, sizeof *bank->content, err);
 	if (config->label >= 0)
@@ -67,7 +68,8 @@ append(struct cn_bank *bank, const struct cn_bank_config *config, const struct c
 
 	if (grow(bank, config, at + batch->rows, err) < 0)
 		return -1;
-	memcpy(bank->id + at, batch->column[config->id], batch->rows * sizeof *bank->id);
+	if (config->id >= 0)
+		memcpy(bank->id + at, batch->column[config->id], batch->rows * sizeof *bank->id);
 	if (config->label >= 0)
 		memcpy(bank->label + at, batch->column[config->label], batch->rows * sizeof *bank->label);
 	if (config->value >= 0)
@@ -75,10 +77,10 @@ append(struct cn_bank *bank, const struct cn_bank_config *config, const struct c
 	for (size_t i = 0; i < batch->rows && config->content >= 0; i++)
 		bank->content[at + i] = cn_bank_hash(cn_batch_at(batch, config->content, i),
 			cn_field_bytes(&batch->schema.field[config->content]));
-	if (config->vector && cn_vector_read(config->vector, batch, bank->unit + at * bank->dim, err) < 0)
-		return -1;
 	bank->rows += batch->rows;
-	return 0;
+	if (!config->vector)
+		return 0;
+	return (config->raw ? cn_vector_read : cn_vector_read_unit)(config->vector, batch, bank->unit + at * bank->dim, err);
 }
 
 static int
@@ -112,7 +114,7 @@ cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_ban
 		return -1;
 	for (size_t i = 0; i < bank->rows; i++)
 		bank->by_id[i] = (uint32_t)i;
-	if (bank->rows)
+	if (bank->id)
 		qsort_r(bank->by_id, bank->rows, sizeof *bank->by_id, by_id_then_row, bank->id);
 	return 0;
 }
@@ -120,7 +122,7 @@ cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_ban
 uint32_t
 cn_bank_find(const struct cn_bank *bank, uint64_t id)
 {
-	size_t low = 0, high = bank->rows;
+	size_t low = 0, high = bank->id ? bank->rows : 0;
 
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
@@ -130,7 +132,7 @@ cn_bank_find(const struct cn_bank *bank, uint64_t id)
 		else
 			high = middle;
 	}
-	return low < bank->rows && bank->id[bank->by_id[low]] == id ? bank->by_id[low] : CN_BANK_NONE;
+	return low < bank->rows && bank->id && bank->id[bank->by_id[low]] == id ? bank->by_id[low] : CN_BANK_NONE;
 }
 
 void

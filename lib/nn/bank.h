@@ -1,18 +1,18 @@
 /*
- * bank - the rows that negatives are chosen from, in memory: identity, content hash, label, vector, sample.
+ * bank - a whole stream in memory as rows to compare with: identity, content hash, label, vector, sample.
  *
  * A bank is read once from a whole, verified stream and never changes; it is shared by all threads.
  * It answers which row carries an id, and gives back samples and vectors by row.
  */
-#ifndef CN_MINE_BANK_H
-#define CN_MINE_BANK_H
+#ifndef CN_NN_BANK_H
+#define CN_NN_BANK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
-#include "mine/vector.h"
+#include "nn/vector.h"
 #include "stream/reader.h"
 #include "stream/schema.h"
 
@@ -23,7 +23,7 @@ struct cn_bank {
 	uint64_t *id;		/* (rows) */
 	uint64_t *content;	/* (rows) hashes of the content field, or NULL */
 	int32_t *label;		/* (rows), or NULL */
-	float *unit;		/* (rows, dim) of unit length, or NULL */
+	float *unit;		/* (rows, dim) of unit length (unless raw), or NULL */
 	unsigned char *value;	/* (rows, value_bytes), or NULL */
 	size_t value_bytes;
 	uint32_t *by_id;	/* row numbers in the order of (id, row) */
@@ -34,6 +34,7 @@ struct cn_bank {
 struct cn_bank_config {
 	const struct cn_vector *vector;	/* NULL: no vectors */
 	int id, content, label, value;
+	bool raw;			/* leave vectors as long as they are */
 	uint64_t memory;		/* the most bytes the bank may take; 0 = no limit */
 };
 
