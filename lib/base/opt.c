@@ -320,14 +320,14 @@ reals_text(const struct cn_reals *reals, char *buffer, size_t size)
 	}
 }
 
-/* "option.NAME" and its value as text; repeated texts get a number each. */
+/* "option.NAME" and its value as text ("flag.NAME", 1 or 0, where none is typed); repeated texts get a number each. */
 static int
 describe(const struct cn_opt *opt, const void *config, struct cn_meta *to, struct cn_err *err)
 {
 	const void *slot = (const char *)config + opt->slot.offset;
 	char key[128], text[256] = "";
 
-	snprintf(key, sizeof key, "option.%s", opt->name);
+	snprintf(key, sizeof key, "%s.%s", is_flag(opt) ? "flag" : "option", opt->name);
 	switch (opt->slot.type) {
 	case CN_OPT_INT:
 	case CN_OPT_SIZE:
