@@ -1,0 +1,86 @@
+# cn-train and cn-embed: models that are the same everywhere, and that others can read.
+load ../helper
+
+arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
+
+@test "train: same bytes for any number of threads, and two runs" {
+	ok "cn-augment --epochs 2 --shuffle --crop 0.5,1 $CN_FIXTURES/demo.cns -o p.cns"
+	for t in 1 2 3; do ok "cn-train -q -T$t $arch -o $t.safetensors p.cns"; done
+	same 1.safetensors 2.safetensors
+	same 2.safetensors 3.safetensors
+	ok "cn-train -q $arch p.cns >4.safetensors"
+	same 1.safetensors 4.safetensors
+}
+
+@test "train: seeds give other models" {
+	ok "cn-train -q $arch -s 1 -o 1.safetensors $CN_FIXTURES/demo.cns && cn-train -q $arch -s 2 -o 2.safetensors $CN_FIXTURES/demo.cns"
+	run ! cmp -s <(tail -c 1000 1.safetensors) <(tail -c 1000 2.safetensors)
+}
+
+@test "train: the loss falls, and the log says so" {
+	ok "cn-augment --epochs 20 --shuffle $CN_FIXTURES/demo.cns | cn-train -q $arch --temperature 0.2 --log log -o m.safetensors"
+	[ "$(head -n 1 log | cut -f 1-3)" = "$(printf 'step\tloss\tlr')" ]
+	[ "$(wc -l <log)" = $((1 + 20 * 5)) ]
+	awk 'NR > 1 && NR < 7 { first += $2 } NR > 96 { last += $2 } END { exit !(last < first) }' log
+}
+
+@test "train: every option that can change the model does" {
+	ok "cn-train -q $arch -o plain.safetensors $CN_FIXTURES/demo.cns"
+	for way in '--temperature 0.5' '--lr 0.01' '--schedule cosine' '--schedule constant' '--weight-decay 0.1' '--steps 2' '-n 120' '--batch 20'; do
+		ok "cn-train -q $arch $way -o m.safetensors $CN_FIXTURES/demo.cns"
+		run ! cmp -s <(tail -c 1000 plain.safetensors) <(tail -c 1000 m.safetensors)
+	done
+}
+
+@test "train: further negatives matter, by value, by reference and as vectors" {
+	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
+	ok "cn-mine -q --k 2 --emit value --bank $d -m $m $d -o v.cns && cn-mine -q --k 2 --emit id --bank $d -m $m $d -o i.cns"
+	ok "cn-gen --method mix --k 2 -m $m $d -o z.cns"
+	ok "cn-train -q --init $m --batch 40 -o 0.safetensors $d && cn-train -q --init $m --batch 40 -o v.safetensors v.cns"
+	ok "cn-train -q --init $m --batch 40 --bank $d -o i.safetensors i.cns && cn-train -q --init $m --batch 40 -o z.safetensors z.cns"
+	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 v.safetensors)
+	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 z.safetensors)
+	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 i.safetensors)
+}
+
+@test "embed: the same for any number of threads, and any chunk" {
+	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
+	ok "cn-embed -T1 -m $m $d >a && cn-embed -T3 -m $m $d >b"
+	same a b
+	ok "cn-cat --chunk-rows 7 $d | cn-embed -m $m -o c"
+	cmp <(cn-export npy --field z a) <(cn-export npy --field z c)
+}
+
+@test "embed: as PyTorch computes it from the same file" {
+	/usr/bin/python3 -c 'import torch' 2>/dev/null || skip 'no torch here'
+	ok "cn-embed -q --pos --layer head -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o h.cns && cn-embed -q -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o t.cns"
+	cn-export npy --field x "$CN_FIXTURES/demo.cns" -o x.npy && cn-export npy --field z t.cns -o t.npy && cn-export npy --field z h.cns -o h.npy
+	cp "$CN_FIXTURES/model.safetensors" m.safetensors
+	cat >check.py <<-'EOP'
+		import json, struct, numpy as np, torch, torch.nn.functional as F
+		b = open("m.safetensors", "rb").read(); n = struct.unpack("<Q", b[:8])[0]; head = json.loads(b[8:8 + n]); head.pop("__metadata__")
+		w = {k: torch.tensor(np.frombuffer(b, "<f4", offset=8 + n + v["data_offsets"][0], count=int(np.prod(v["shape"]))).reshape(v["shape"]).copy()) for k, v in head.items()}
+		x = torch.tensor(np.load("x.npy")).float().div(255).permute(0, 3, 1, 2)
+		for i, stride in ((0, 1), (1, 2)):
+		    k = w[f"trunk.{i}.conv.weight"]
+		    k = k if k.shape[1] == x.shape[1] else k.permute(0, 3, 1, 2)
+		    p = f"trunk.{i}.norm."
+		    x = F.relu(F.batch_norm(F.conv2d(x, k, stride=stride, padding=1), w[p + "running_mean"], w[p + "running_var"], w[p + "weight"], w[p + "bias"]))
+		x = x.mean((2, 3)); h = F.linear(x, w["head.0.weight"], w["head.0.bias"])
+		print(abs(x.numpy() - np.load("t.npy")).max() < 1e-4, abs(h.numpy() - np.load("h.npy")).max() < 1e-4)
+	EOP
+	run /usr/bin/python3 check.py
+	[ "$output" = 'True True' ]
+}
+
+@test "train: what is missing or wrong is named" {
+	d=$CN_FIXTURES/demo.cns
+	refuses 2 "cn-train -o m.safetensors $d" '--arch'
+	refuses 2 "cn-train --batch 40 --arch 'swirl:3' -o m.safetensors $d" 'swirl'
+	refuses 1 "cn-import demo -n 50 --size 16 | cn-train $arch -o m.safetensors" "'pos'"
+	refuses 1 "cn-embed -m nothing $d -o a" 'nothing'
+	refuses 1 "cn-import demo -n 20 --size 8 | cn-embed -m $CN_FIXTURES/model.safetensors | cat" "'x'"
+	head -c 20000 "$d" >cut.cns
+	refuses 3 "cn-train -q $arch -o m.safetensors cut.cns" 'cut.cns'
+	[ ! -e m.safetensors ]
+}
