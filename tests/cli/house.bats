@@ -103,7 +103,8 @@ offers() {
 	done
 	[ -n "$(compgen -G '.out.cns.cn-*')" ]
 	kill -TERM $child
-	run wait $child
+	status=0
+	wait $child || status=$?	# not by run, whose subshell has no children
 	[ "$status" -eq 143 ]
 	[ -z "$(compgen -G '.out.cns.cn-*')" ] && [ ! -e out.cns ]
 }
