@@ -25,7 +25,7 @@ static const struct cn_opt opts[] = {
 	CN_OPT_ROWS_ROW,
 	{ 0, "id-base", CN_INT(id_base), "number", "0", 0, 9e15,
 		.help = "Add this to all ids, so that several sets can go together" },
-	{ 'm', "match", CN_TEXT(match), "glob",
+	{ 0, "match", CN_TEXT(match), "glob",
 		.help = "image: take only members whose whole name matches; * matches / too" },
 	{ 0, "interleave", CN_FLAG(interleave),
 		.help = "image: order by the number in the file's name, then by class; otherwise by name" },

@@ -19,11 +19,11 @@ first() {
 	cn-augment --shuffle -s "10$1" train.cns -o "pairs.$1.cns"
 }
 
-# It then learns on, from the same pairs in the same order: with random negatives alone (the other rows of its batch), or
-# with four more per row, chosen or made by means of it.
+# It then learns on, from the same pairs in the same order, beside the other rows of its batch with four more negatives
+# per row: drawn at random, or chosen or made by means of it.
 choose() {
 	case $1 in
-	random) cn-cat "pairs.$2.cns" ;;
+	random) cn-mine -q --strategy random --k 4 --emit id --bank train.cns "pairs.$2.cns" ;;
 	hard) cn-mine -q --strategy hard --max-share 0.95 --k 4 --emit id --bank train.cns -m "first.$2.safetensors" "pairs.$2.cns" ;;
 	generated) cn-gen --method gan --k 4 -m "first.$2.safetensors" "pairs.$2.cns" ;;
 	mixed) cn-gen --method mix --k 4 -m "first.$2.safetensors" "pairs.$2.cns" ;;
@@ -33,17 +33,14 @@ choose() {
 second() {
 	local name=$1.$2 bank=()
 
-	case $1 in hard) bank=(--bank train.cns) ;; esac
+	case $1 in random | hard) bank=(--bank train.cns) ;; esac
 	local start=$EPOCHREALTIME
 	choose "$1" "$2" | cn-train -q -s "$2" --init "first.$2.safetensors" --batch 16 --temperature 0.1 --lr 6e-4 "${bank[@]}" -o "$name.safetensors"
 	awk -v start="$start" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }' >"$name.seconds"
 	for split in train test; do cn-embed -q -m "$name.safetensors" "$split.cns" -o "$split.$name.z.cns"; done
 	cn-eval knn --k 10 --train "train.$name.z.cns" "test.$name.z.cns" >"$name.knn"
 	cn-eval linear --train "train.$name.z.cns" "test.$name.z.cns" >"$name.linear"
-	case $1 in
-	random) cn-mine -q --strategy random --k 4 -n 2000 --bank train.cns "pairs.$2.cns" ;;
-	*) choose "$1" "$2" | cn-cat --skip 4000 -n 2000 ;;
-	esac | cn-eval negatives --bank train.cns -m "first.$2.safetensors" >"$name.negatives"
+	choose "$1" "$2" | cn-cat --skip 4000 -n 2000 | cn-eval negatives --bank train.cns -m "first.$2.safetensors" >"$name.negatives"
 	rm "train.$name.z.cns" "test.$name.z.cns"
 }
 export -f first choose second
@@ -58,10 +55,17 @@ mean() {
 	cat "$1".[012]."$2" | awk -F '\t' -v name="$3" '$1 == name { sum += $2; n++ } END { printf n ? "%.3f" : "-", n ? sum / n : 0 }'
 }
 
-printf '%-10s %7s %7s %9s %10s %10s %8s\n' negatives k-NN linear hardness false-neg. diversity seconds
+# Nearest neighbours against those of random negatives with the same seed: the least and the greatest difference.
+gain() {
+	for seed in 0 1 2; do
+		paste "random.$seed.knn" "$1.$seed.knn" | awk '$1 == "accuracy" { printf "%+.3f\n", $4 - $2 }'
+	done | sort -g | awk 'NR == 1 { least = $1 } END { print least ".." $1 }'
+}
+
+printf '%-10s %7s %15s %7s %9s %10s %10s %8s\n' negatives k-NN 'over random' linear hardness false-neg. diversity seconds
 for choice in random hard generated mixed; do
-	printf '%-10s %7s %7s %9s %10s %10s %8.1f\n' $choice "$(mean $choice knn accuracy)" "$(mean $choice linear accuracy)" \
-		"$(mean $choice negatives hardness)" "$(mean $choice negatives false_negatives)" \
+	printf '%-10s %7s %15s %7s %9s %10s %10s %8.1f\n' $choice "$(mean $choice knn accuracy)" "$(gain $choice)" \
+		"$(mean $choice linear accuracy)" "$(mean $choice negatives hardness)" "$(mean $choice negatives false_negatives)" \
 		"$(mean $choice negatives diversity)" "$(cat $choice.[012].seconds | awk '{ sum += $1 } END { print sum / NR }')"
 done | tee table.txt
 
