@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "data/arrays.h"
 #include "data/spool.h"
-#include "data/unpack.h"
 #include "base/banned.h"
 
 #define HEADER_LIMIT ((size_t)65536)
@@ -18,19 +18,6 @@ static const char *const descr[] = {
 	[CN_DTYPE_F16] = "<f2", [CN_DTYPE_BF16] = "<u2", [CN_DTYPE_F32] = "<f4", [CN_DTYPE_F64] = "<f8",
 };
 #define DTYPES (sizeof descr / sizeof descr[0])
-
-struct part {
-	struct cn_unpack *unpack;
-	enum cn_dtype dtype, stored;	/* of the field, and in the file */
-	uint64_t rows;
-	struct cn_shape shape;
-};
-
-struct state {
-	struct part values, labels;
-	unsigned char *scratch;		/* rows as stored, when they are converted */
-	size_t capacity;
-};
 
 /* The text behind "'key':" in the dictionary, or NULL. */
 static const char *
@@ -52,9 +39,9 @@ find(const char *text, const char *key)
 }
 
 static int
-parse_dtype(struct part *part, const char *text, struct cn_err *err)
+parse_dtype(struct cn_array *array, const char *text, struct cn_err *err)
 {
-	const char *name = cn_unpack_name(part->unpack), *word = find(text, "descr");
+	const char *name = cn_unpack_name(array->unpack), *word = find(text, "descr");
 	const char quote = word && *word == '\'' ? '\'' : 0;
 	const size_t n = quote ? strcspn(word + 1, "'") : 0;
 
@@ -64,12 +51,12 @@ parse_dtype(struct part *part, const char *text, struct cn_err *err)
 		return cn_err_set(err, CN_FAILED,
 			"%s: big-endian numbers; save it again with .astype('<%.2s')", name, word + 2);
 	if (!strncmp(word + 1, "|b1", n)) {
-		part->stored = CN_DTYPE_U8;
+		array->stored = CN_DTYPE_U8;
 		return 0;
 	}
 	for (unsigned t = 1; t < DTYPES; t++)
 		if (t != CN_DTYPE_BF16 && !strncmp(word + 1, descr[t], n)) {
-			part->stored = (enum cn_dtype)t;
+			array->stored = (enum cn_dtype)t;
 			return 0;
 		}
 	return cn_err_set(err, CN_FAILED, "%s: numbers of type '%.3s' cannot be imported; save it again with .astype('<f4')",
@@ -77,9 +64,9 @@ parse_dtype(struct part *part, const char *text, struct cn_err *err)
 }
 
 static int
-parse_shape(struct part *part, const char *text, struct cn_err *err)
+parse_shape(struct cn_array *array, const char *text, struct cn_err *err)
 {
-	const char *name = cn_unpack_name(part->unpack), *at = find(text, "shape");
+	const char *name = cn_unpack_name(array->unpack), *at = find(text, "shape");
 	uint64_t extent[CN_SHAPE_RANK + 1];
 	unsigned n = 0;
 
@@ -103,158 +90,71 @@ parse_shape(struct part *part, const char *text, struct cn_err *err)
 		return cn_err_set(err, CN_FAILED, "%s: no shape in the header", name);
 	if (!n)
 		return cn_err_set(err, CN_FAILED, "%s: a single number has no rows", name);
-	part->rows = extent[0];
-	part->shape.rank = n - 1;
+	array->rows = extent[0];
+	array->shape.rank = n - 1;
 	for (unsigned d = 1; d < n; d++) {
 		if (!extent[d] || extent[d] > INT32_MAX)
 			return cn_err_set(err, CN_FAILED, "%s: axis %u of %" PRIu64 " is not in 1..%d", name,
 				d, extent[d], INT32_MAX);
-		part->shape.dim[d - 1] = (uint32_t)extent[d];
+		array->shape.dim[d - 1] = (uint32_t)extent[d];
 	}
 	return 0;
 }
 
 static int
-parse_header(struct part *part, const char *text, struct cn_err *err)
+parse_header(struct cn_array *array, const char *text, struct cn_err *err)
 {
 	const char *order = find(text, "fortran_order");
 
 	if (!order || (strncmp(order, "False", 5) && strncmp(order, "True", 4)))
 		return cn_err_set(err, CN_FAILED, "%s: no fortran_order in the header",
-			cn_unpack_name(part->unpack));
+			cn_unpack_name(array->unpack));
 	if (*order == 'T')
 		return cn_err_set(err, CN_FAILED,
 			"%s: columns lie together (fortran_order); save numpy.ascontiguousarray(it)",
-			cn_unpack_name(part->unpack));
-	if (parse_dtype(part, text, err) || parse_shape(part, text, err))
-		return -1;
-	part->dtype = part->stored;
-	return 0;
+			cn_unpack_name(array->unpack));
+	return parse_dtype(array, text, err) || parse_shape(array, text, err) ? -1 : 0;
 }
 
 static int
-open_part(struct part *part, const char *path, struct cn_err *err)
+parse(struct cn_array *array, struct cn_err *err)
 {
+	const char *name = cn_unpack_name(array->unpack);
 	unsigned char magic[8], extent[4] = { 0 };
 
-	part->unpack = cn_unpack_open(path, CN_UNPACK_BYTES, err);
-	if (!part->unpack || cn_unpack_exactly(part->unpack, magic, sizeof magic, "the npy header", err))
+	if (cn_unpack_exactly(array->unpack, magic, sizeof magic, "the npy header", err))
 		return -1;
-	const char *name = cn_unpack_name(part->unpack);
 	if (memcmp(magic, "\x93NUMPY", 6))
 		return cn_err_set(err, CN_FAILED, "%s: not a .npy file", name);
 	if (magic[6] < 1 || magic[6] > 3)
 		return cn_err_set(err, CN_FAILED, "%s: .npy version %u is unknown (1 to 3 are)", name,
 			magic[6]);
-	if (cn_unpack_exactly(part->unpack, extent, magic[6] == 1 ? 2 : 4, "the npy header", err))
+	if (cn_unpack_exactly(array->unpack, extent, magic[6] == 1 ? 2 : 4, "the npy header", err))
 		return -1;
 	const size_t size = (size_t)extent[0] | (size_t)extent[1] << 8 | (size_t)extent[2] << 16 | (size_t)extent[3] << 24;
 	if (size > HEADER_LIMIT)
 		return cn_err_set(err, CN_FAILED, "%s: a header of %zu bytes is over the limit of %zu", name,
 			size, HEADER_LIMIT);
 	char *text = cn_mem_array(size + 1, 1, err);
-	if (text && !cn_unpack_exactly(part->unpack, text, size, "the npy header", err))
-		parse_header(part, text, err);
+	if (text && !cn_unpack_exactly(array->unpack, text, size, "the npy header", err))
+		parse_header(array, text, err);
 	cn_mem_free(text);
 	return err->code ? -1 : 0;
-}
-
-/* rows rows of a part into a column, converted where the field wants another type than the file has. */
-static int
-read_part(struct state *state, struct part *part, void *column, size_t rows, struct cn_err *err)
-{
-	const size_t count = rows * cn_shape_count(&part->shape), size = cn_dtype_size(part->stored);
-
-	if (part->stored == part->dtype)
-		return cn_unpack_exactly(part->unpack, column, count * size, "the rows", err);
-	void *block = state->scratch;
-	const int failed = cn_mem_grow(&block, &state->capacity, count * size, 1, err);
-	state->scratch = block;
-	if (failed || cn_unpack_exactly(part->unpack, state->scratch, count * size, "the rows", err))
-		return -1;
-	if (part->dtype == CN_DTYPE_F32) {
-		cn_dtype_to_f32(part->stored, state->scratch, column, count);
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const double value = cn_dtype_get(part->stored, state->scratch, i);
-		if (value < INT32_MIN || value > INT32_MAX)
-			return cn_err_set(err, CN_FAILED, "%s: label %.0f does not fit 32 bits",
-				cn_unpack_name(part->unpack), value);
-		((int32_t *)column)[i] = (int32_t)value;
-	}
-	return 0;
-}
-
-static int
-read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
-{
-	struct state *state = import->state;
-	const bool labelled = state->labels.unpack;
-
-	if (read_part(state, &state->values, batch->column[1], batch->rows, err)
-	    || (labelled && read_part(state, &state->labels, batch->column[2], batch->rows, err)))
-		return -1;
-	if (import->given + batch->rows < import->rows)
-		return 0;
-	if (labelled && cn_unpack_ended(state->labels.unpack, err))
-		return -1;
-	return cn_unpack_ended(state->values.unpack, err);
-}
-
-static void
-close_npy(struct cn_import *import)
-{
-	struct state *state = import->state;
-
-	cn_unpack_free(state->values.unpack);
-	cn_unpack_free(state->labels.unpack);
-	cn_mem_free(state->scratch);
-	cn_mem_free(state);
-}
-
-/* Gives a part its field; a label must be one integer per row. */
-static int
-add_field(struct cn_import *import, struct part *part, const char *field, struct cn_err *err)
-{
-	if (!strcmp(field, "label")) {
-		if (part->shape.rank || cn_dtype_is_float(part->stored))
-			return cn_err_set(err, CN_FAILED, "%s: labels must be one integer per row",
-				cn_unpack_name(part->unpack));
-		part->dtype = CN_DTYPE_I32;
-	}
-	if (!strcmp(field, "z") && cn_dtype_is_float(part->stored))
-		part->dtype = CN_DTYPE_F32;
-	return cn_schema_add(&import->schema, field, part->dtype, &part->shape, err) < 0 ? -1 : 0;
 }
 
 int
 cn_npy_open(struct cn_import *import, const char *values, const char *labels, const char *field,
 	struct cn_err *err)
 {
-	struct state *state = err->code ? NULL : cn_mem_array(1, sizeof *state, err);
+	struct cn_array *array = cn_arrays_open(import, "npy", parse, values, err);
 
-	if (!state)
+	if (!array)
 		return -1;
-	*import = (struct cn_import){ .state = state, .close = close_npy };
-	if (cn_import_init(import, "npy", err) || open_part(&state->values, values, err))
-		return -1;
-	struct part *part = &state->values;
 	if (!field)
-		field = part->shape.rank == 1 && cn_dtype_is_float(part->stored) ? "z" : "x";
-	import->rows = part->rows;
-	import->read = part->rows ? read_rows : NULL;
-	if (add_field(import, part, field, err))
+		field = array->shape.rank == 1 && cn_dtype_is_float(array->stored) ? "z" : "x";
+	if (cn_arrays_field(import, array, field, err))
 		return -1;
-	if (!labels)
-		return 0;
-	if (open_part(&state->labels, labels, err))
-		return -1;
-	if (state->labels.rows != part->rows)
-		return cn_err_set(err, CN_FAILED, "%s: %" PRIu64 " labels for the %" PRIu64 " rows of %s",
-			cn_unpack_name(state->labels.unpack), state->labels.rows, part->rows,
-			cn_unpack_name(part->unpack));
-	return add_field(import, &state->labels, "label", err);
+	return labels ? cn_arrays_labels(import, parse, labels, err) : 0;
 }
 
 size_t
