@@ -44,11 +44,13 @@ load ../helper
 }
 
 @test "export png: negatives by reference need their bank, and are found in it" {
-	ok "cn-export npy --field id $CN_FIXTURES/neg.cns -n 1"
-	cn-export npy --field x "$CN_FIXTURES/neg.cns" -n 1 >/dev/null || skip 'the mined fixture has no pictures'
-	refuses 2 "cn-export png $CN_FIXTURES/neg.cns -o o.png" 'give --bank'
-	ok "cn-export png $CN_FIXTURES/neg.cns --bank $CN_FIXTURES/demo.cns -o o.png"
-	[ -s o.png ]
+	ok 'cn-import demo --size 8 -n 4 -o d.cns && cn-mine --strategy random --k 1 --emit id --bank d.cns -n 1 d.cns -o n.cns'
+	refuses 2 'cn-export png n.cns -o o.png' 'give --bank'
+	ok 'cn-export png --zoom 1 --bank d.cns n.cns -o s.png && cn-import image s.png -o s.cns'
+	# 1 row and 2 columns: 23 by 12 pixels; the negative's first line of pixels begins at (2,13)
+	ok 'cn-export npy --field x s.cns | tail -c 828 >sheet && cn-export npy --field x d.cns | tail -c 768 >x'
+	neg=$(cn-export npy --field neg_id n.cns | tail -c 8 | od -An -tu8 | tr -d " ")
+	tail -c +$((1 + 3 * (23 * 2 + 13))) sheet | head -c 24 | cmp - <(tail -c +$((1 + 192 * neg)) x | head -c 24)
 }
 
 @test "export png: what cannot be shown is refused" {
