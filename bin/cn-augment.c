@@ -56,6 +56,19 @@ make_augmenter(const struct config *c, const struct cn_step *step, struct cn_err
 	return cn_augmenter_new(&config, cn_reader_schema(step->in), cn_reader_name(step->in), err);
 }
 
+/* Batches do not cross epochs, so a trainer that plans its steps must know how long one is. */
+static void
+note_epochs(struct cn_step *step, const struct config *c, struct cn_err *err)
+{
+	const uint64_t rows = cn_reader_rows_promised(step->in);
+	char text[32];
+
+	if (c->epochs == 1 || rows == 0 || err->code)
+		return;
+	snprintf(text, sizeof text, "%llu", (unsigned long long)rows);
+	cn_meta_set(cn_writer_meta(step->out), "epoch.rows", text, err);
+}
+
 /* Rows flow through if they can; otherwise they are held, and written epoch by epoch. */
 static void
 run(struct cn_step *step, struct cn_augmenter *augmenter, const struct config *c, struct cn_err *err)
@@ -85,8 +98,10 @@ main(int argc, char **argv)
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0)
 		augmenter = make_augmenter(&c, &step, &err);
 	step.passes = (uint64_t)c.epochs;
-	if (augmenter && cn_step_output(&step, cn_augmenter_schema(augmenter), NULL, 0, &err) == 0)
+	if (augmenter && cn_step_output(&step, cn_augmenter_schema(augmenter), NULL, 0, &err) == 0) {
+		note_epochs(&step, &c, &err);
 		run(&step, augmenter, &c, &err);
+	}
 	cn_augmenter_free(augmenter);
 	return cn_step_end(&step, &err);
 }

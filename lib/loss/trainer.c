@@ -28,33 +28,21 @@ struct cn_trainer {
 	uint64_t step;
 };
 
-/* The number of epochs the last cn-augment made, as it noted; 1 when there was none. */
+/* Rows of one epoch, as cn-augment notes them; all rows when it does not. */
 static uint64_t
-epochs_of(const struct cn_reader *in)
+epoch_rows(const struct cn_reader *in, uint64_t rows)
 {
-	const struct cn_history *history = cn_reader_history(in);
+	const char *noted = cn_schema_find(cn_reader_schema(in), "epoch") < 0 ? NULL : cn_meta_get(cn_reader_meta(in), "epoch.rows");
+	const unsigned long long n = noted ? strtoull(noted, NULL, 10) : 0;
 
-	if (cn_schema_find(cn_reader_schema(in), "epoch") < 0)
-		return 1;
-	for (size_t i = history->n; i-- > 0;) {
-		const char *program = cn_meta_get(&history->node[i].meta, "program");
-		const char *epochs = cn_meta_get(&history->node[i].meta, "option.epochs");
-
-		if (program && strcmp(program, "cn-augment") == 0) {
-			const unsigned long long n = epochs ? strtoull(epochs, NULL, 10) : 1;
-
-			return n > 0 ? n : 1;
-		}
-	}
-	return 1;
+	return n > 0 && n < rows ? n : rows;
 }
 
 uint64_t
 cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t limit)
 {
 	const uint64_t promised = cn_reader_rows_promised(in), rows = promised ? promised : cn_reader_rows_hint(in);
-	const uint64_t all = limit && limit < rows ? limit : rows;
-	const uint64_t epoch = (rows + epochs_of(in) - 1) / epochs_of(in);	/* rows of one */
+	const uint64_t all = limit && limit < rows ? limit : rows, epoch = epoch_rows(in, rows);
 
 	return epoch ? all / epoch * (epoch / batch) + all % epoch / batch : 0;
 }

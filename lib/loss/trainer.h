@@ -41,7 +41,7 @@ struct cn_trainer_report {
 
 /*
  * Steps that training on the whole input will take: full batches of each epoch.  limit: of rows, 0 = none.
- * The number of epochs is what cn-augment noted in the history.  0 when the stream does not say how many rows it has.
+ * How long an epoch is, is what cn-augment noted in the metadata (epoch.rows).  0 when the stream does not say how many rows it has.
  */
 uint64_t cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t limit);
 

@@ -24,6 +24,20 @@ arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
 	awk 'NR > 1 && NR < 7 { first += $2 } NR > 96 { last += $2 } END { exit !(last < first) }' log
 }
 
+@test "train: the steps are full batches of each epoch, also of epochs that were cut off" {
+	local rows steps
+
+	while read -r rows steps; do
+		ok "cn-augment --epochs 2 --shuffle -n $rows $CN_FIXTURES/demo.cns | cn-train $arch --log log -o m.safetensors"
+		[ "$(wc -l <log)" = $((1 + steps)) ] || { echo "$rows rows: $(wc -l <log) lines"; return 1; }
+	done <<-'END'
+		0 10
+		150 3
+		230 5
+		330 8
+	END
+}
+
 @test "train: every option that can change the model does" {
 	ok "cn-train -q $arch -o plain.safetensors $CN_FIXTURES/demo.cns"
 	for way in '--temperature 0.5' '--lr 0.01' '--schedule cosine' '--schedule constant' '--weight-decay 0.1' '--steps 2' '-n 120' '--batch 20'; do
