@@ -67,31 +67,40 @@ fuzz: asan
 units: $(UNITS)
 fuzzers: $(FUZZERS)
 
+# A line for each file; make V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1) $(2)')
+
 $(BUILD)/libcn.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(BUILD)/libcn.a
-	$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
 $(UNITS) $(FUZZERS): %: %.o $(BUILD)/libcn.a
-	$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
 # A page's lines @SYNOPSIS@ and @OPTIONS@ become what the program says of its option table.
 $(BUILD)/man/%.1: man/%.1.in $(BUILD)/bin/%
 	@mkdir -p $(@D)
-	$(BUILD)/bin/$* --mdoc >$@.mdoc
-	awk -f man/fill.awk $@.mdoc $< >$@.new
+	$(call say,MAN,$@)
+	$(Q)$(BUILD)/bin/$* --mdoc >$@.mdoc
+	$(Q)awk -f man/fill.awk $@.mdoc $< >$@.new
 	@rm $@.mdoc
 	@mv $@.new $@
 
 $(BUILD)/man/%: man/%
 	@mkdir -p $(@D)
-	cp $< $@
+	@cp $< $@
 
 ## install: install programs, library, headers, manual and completion below PREFIX (and DESTDIR)
 install: all $(BUILD)/libcn.a

@@ -222,9 +222,11 @@ main(int argc, char **argv)
 		job.import.first_id += (uint64_t)c.id_base;
 		if (!open_output(&job, &err))
 			copy_rows(&job, &err);
-		if (job.out)
-			cn_writer_finish(job.out, &err);
 	}
+	if (job.out)
+		cn_writer_finish(job.out, &err);
+	else if (err.code)
+		cn_writer_refuse(tool.name, c.common.output, NULL, &err);
 	cn_writer_free(job.out);
 	cn_import_close(&job.import);
 	cn_pool_free(job.pool);

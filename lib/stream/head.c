@@ -356,8 +356,15 @@ cn_head_release(struct cn_head *head)
 char *
 cn_head_printable(char *text)
 {
-	for (unsigned char *at = (unsigned char *)text; *at; at++)
-		if (*at < 0x20 || *at == 0x7f || (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-			*at = '?';
+	unsigned char *at = (unsigned char *)text;
+
+	for (size_t left = strlen(text), size; left > 0; at += size, left -= size) {
+		const size_t known = utf8_size(at, left);
+		const bool control = at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && left > 1 && at[1] < 0xa0);
+
+		size = known > 0 ? known : 1;
+		if (known == 0 || control)
+			memset(at, '?', size);
+	}
 	return text;
 }

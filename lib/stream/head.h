@@ -37,7 +37,7 @@ int cn_head_decode(struct cn_head *head, const unsigned char *payload, size_t si
 
 void cn_head_release(struct cn_head *head);
 
-/* Text from a stream made fit for a terminal: control bytes become '?'.  In place; returns text. */
+/* Text from a stream made fit for a terminal: control bytes and what is no UTF-8 become "?".  In place; returns text. */
 char *cn_head_printable(char *text);
 
 #endif

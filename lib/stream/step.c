@@ -140,6 +140,8 @@ cn_step_end(struct cn_step *step, struct cn_err *err)
 		cn_reader_finish(step->in, err);
 	if (step->out)
 		cn_writer_finish(step->out, err);
+	else if (err->code)
+		cn_writer_refuse(step->tool->name, step->common->output, step->in, err);
 	cn_writer_free(step->out);
 	cn_reader_free(step->in);
 	cn_pool_free(step->pool);

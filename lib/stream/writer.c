@@ -1,6 +1,8 @@
 /* writer - rows re-cut into chunks, packed side by side on the pool, written in order. */
 #include "stream/writer.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -384,24 +386,81 @@ write_tail(struct cn_writer *writer, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
-/* The sentence travels downstream: that of whoever failed first, if an input was aborted upstream. */
+/* Farewells are written with SIGPIPE held back: whoever fails says so, also when its reader has gone. */
+static void
+hush(sigset_t *before)
+{
+	sigset_t broken;
+
+	sigemptyset(&broken);
+	sigaddset(&broken, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &broken, before);
+}
+
+static void
+unhush(const sigset_t *before)
+{
+	sigset_t broken, pending;
+	int number;
+
+	sigemptyset(&broken);
+	sigaddset(&broken, SIGPIPE);
+	if (!sigismember(before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE))
+		sigwait(&broken, &number);
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* What to tell downstream: our own failure, unless it is that of whoever failed before us. */
+static struct cn_abort
+cause_of(const char *program, const struct cn_err *why)
+{
+	struct cn_abort cause = { .code = (uint32_t)why->code };
+
+	snprintf(cause.program, sizeof(cause.program), "%s", program);
+	snprintf(cause.message, sizeof(cause.message), "%s", why->text);
+	return cause;
+}
+
 static void
 write_abort(struct cn_writer *writer, const struct cn_err *why)
 {
-	struct cn_abort cause = { .code = (uint32_t)why->code };
+	struct cn_abort cause = cause_of(writer->program, why);
 	struct cn_err err = { 0 };
+	sigset_t before;
 
-	snprintf(cause.program, sizeof(cause.program), "%s", writer->program);
-	snprintf(cause.message, sizeof(cause.message), "%s", why->text);
 	for (size_t i = 0; i < writer->n_inputs; i++)
 		if (cn_reader_abort(writer->input[i].reader)) {
 			cause = *cn_reader_abort(writer->input[i].reader);
 			break;
 		}
-	if (begin(writer, &err))
+	hush(&before);
+	if (!begin(writer, &err)) {
+		cn_frame_abort_put(&cause, &writer->wire, &err);
+		flush_wire(writer, &err);
+	}
+	unhush(&before);
+}
+
+void
+cn_writer_refuse(const char *program, const char *path, const struct cn_reader *input, const struct cn_err *why)
+{
+	const struct cn_abort *earlier = cn_reader_abort(input), cause = earlier ? *earlier : cause_of(program, why);
+	struct cn_err err = { 0 };
+	struct cn_wire wire = { 0 };
+	sigset_t before;
+
+	if (path && strcmp(path, "-") != 0)
 		return;
-	cn_frame_abort_put(&cause, &writer->wire, &err);
-	flush_wire(writer, &err);
+	struct cn_output *output = cn_output_open(NULL, 0, &err);
+	if (output && cn_output_is_pipe(output)) {
+		hush(&before);
+		cn_frame_abort_put(&cause, &wire, &err);
+		if (!err.code)
+			cn_output_write(output, wire.data, wire.size, &err);
+		unhush(&before);
+	}
+	cn_wire_release(&wire);
+	cn_output_free(output);
 }
 
 int

@@ -51,6 +51,12 @@ int cn_writer_put(struct cn_writer *writer, const struct cn_batch *batch, struct
 /* Ends the stream: see above.  stopped_early sets that status bit.  Returns -1 if err is or becomes set. */
 int cn_writer_finish(struct cn_writer *writer, struct cn_err *err);
 
+/*
+ * For a program that fails before it has a writer: where its output would go to a pipe, ABRT alone is written, so
+ * that downstream learns why.  input (or NULL): if it was aborted, that cause is passed on instead of why.
+ */
+void cn_writer_refuse(const char *program, const char *path, const struct cn_reader *input, const struct cn_err *why);
+
 uint64_t cn_writer_rows(const struct cn_writer *writer);
 void cn_writer_free(struct cn_writer *writer);
 

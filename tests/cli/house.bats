@@ -85,7 +85,7 @@ offers() {
 }
 
 @test "house: binary data is not written to a terminal" {
-	command -v script >/dev/null || skip 'no script(1) to make a terminal'
+	script -qec true /dev/null >/dev/null 2>&1 || skip 'no script(1), or no /dev/pts, to make a terminal'
 	run script -qec "cn-cat $CN_FIXTURES/demo.cns" /dev/null
 	[ "$status" -eq 2 ]
 	[[ $output == *'use -o FILE, pipe it, or -f'* ]]

@@ -11,7 +11,7 @@ mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
 	sed -n 's/^URIs: *\(.*debian\)\/\{0,1\}$/\1/p; s/^deb \(\[.*\] \)\{0,1\}\([^ ]*debian\)\/\{0,1\} .*/\2/p' | head -n 1)
 
 finish() {
-	umount "$root/proc" "$root/dev" 2>/dev/null || true
+	umount "$root/proc" "$root/dev/pts" "$root/dev" 2>/dev/null || true
 	# never through a folder that is still mounted
 	mountpoint -q "$root/proc" || mountpoint -q "$root/dev" || rm -rf "$(dirname "$root")"
 }
@@ -22,6 +22,7 @@ debootstrap --variant=minbase --include=make,git,ca-certificates bookworm "$root
 	{ tail -n 20 "$root.log"; exit 1; }
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
+mount --bind /dev/pts "$root/dev/pts"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # how this machine reaches its mirror: proxies and certificates
 cp -r /etc/apt/apt.conf.d "$root/etc/apt/" 2>/dev/null || true
