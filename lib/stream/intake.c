@@ -18,11 +18,11 @@ struct cn_intake {
 	struct cn_source *source;
 	const char *name;
 	struct cn_head head;
-	struct cn_roots roots;
+	struct cn_roots roots;		/* so far; after a seek those of the whole stream, by the index */
 	uint64_t rows, chunks;		/* so far */
 	uint64_t index_offset;		/* of the first iNDX; 0 none yet */
 	uint64_t indexed;		/* entries seen in iNDX */
-	struct cn_seal expected, found;	/* index entries as they should be, and as they are */
+	struct cn_seal expected, found;	/* index entries by the chunks, and by the index; after a seek from there on */
 	bool ragged;			/* a chunk was shorter than the rest: it must be the last */
 	bool sought, aborted, verified;
 	const char *verify_key;
@@ -286,7 +286,8 @@ take_chunk(struct cn_intake *intake, struct cn_parcel *parcel, uint64_t offset, 
 		intake->rows, offset);
 	if (read_growing(intake, &parcel->packed, &parcel->capacity, packed, where, err) != 0)
 		return -1;
-	cn_roots_chunk(&intake->roots, parcel->chunk.digest);
+	if (!intake->sought)
+		cn_roots_chunk(&intake->roots, parcel->chunk.digest);
 	struct cn_index_entry is = { .offset = offset, .rows = parcel->chunk.rows };
 	memcpy(is.digest, parcel->chunk.digest, CN_SEAL_BYTES);
 	cn_frame_index_store(&is, entry);
@@ -308,7 +309,8 @@ take_index(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
 	if (!intake->index_offset)
 		intake->index_offset = offset;
 	intake->indexed += n;
-	cn_seal_add(&intake->found, intake->payload + 16, n * CN_INDEX_BYTES);
+	if (!intake->sought)
+		cn_seal_add(&intake->found, intake->payload + 16, n * CN_INDEX_BYTES);
 	return 0;
 }
 
@@ -322,14 +324,16 @@ check_counts(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
 		return cn_err_set(err, CN_FAILED, "%s: byte %" PRIu64 ": corrupt: TAIL counts %" PRIu64 " rows in %" PRIu64
 			" chunks, got %" PRIu64 " in %" PRIu64, intake->name, offset, tail->rows, tail->chunks,
 			intake->rows, intake->chunks);
-	if (tail->offset != offset || (!intake->sought && tail->index_offset != intake->index_offset))
+	const bool past = intake->sought && !intake->index_offset;	/* the index itself was passed over */
+
+	if (tail->offset != offset || (!past && tail->index_offset != intake->index_offset))
 		return corrupt(intake, offset, "TAIL's offsets are wrong", err);
 	for (size_t i = 0; i < tail->n_inputs; i++)
 		if (tail->input[i].node != CN_INPUT_NO_NODE && tail->input[i].node >= intake->head.history.n)
 			return corrupt(intake, offset, "TAIL names an input the history does not have", err);
 	cn_seal_end(&intake->expected, expected);
 	cn_seal_end(&intake->found, found);
-	if (!intake->sought && intake->indexed > 0 && memcmp(expected, found, sizeof(found)) != 0)
+	if ((intake->sought || intake->indexed > 0) && memcmp(expected, found, sizeof(found)) != 0)
 		return corrupt(intake, intake->index_offset, "the index does not match the chunks", err);
 	return 0;
 }
@@ -341,7 +345,8 @@ check_roots(struct cn_intake *intake, struct cn_err *err)
 
 	if (memcmp(tail->data_root, intake->roots.data, CN_SEAL_BYTES) != 0)
 		return cn_err_set(err, CN_INTEGRITY, "%s: the digest of its data (data_root) does not match", intake->name);
-	cn_roots_control(&intake->roots, intake->payload, tail->hashed);
+	if (!intake->sought)
+		cn_roots_control(&intake->roots, intake->payload, tail->hashed);
 	if (memcmp(tail->stream_root, intake->roots.stream, CN_SEAL_BYTES) != 0)
 		return cn_err_set(err, CN_INTEGRITY, "%s: the digest of the stream (stream_root) does not match",
 			intake->name);
@@ -376,7 +381,7 @@ take_tail(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
 	snprintf(place, sizeof(place), "%.300s: byte %" PRIu64, intake->name, offset);
 	if (cn_frame_tail_parse(&intake->tail, intake->payload, intake->size, place, err) != 0
 	    || check_counts(intake, offset, err) != 0
-	    || (!intake->sought && check_roots(intake, err) != 0) || check_signatures(intake, err) != 0)
+	    || check_roots(intake, err) != 0 || check_signatures(intake, err) != 0)
 		return -1;
 	const size_t n = cn_source_read(intake->source, &more, 1, err);
 	if (n == 1)
@@ -451,29 +456,30 @@ cn_intake_next(struct cn_intake *intake, struct cn_parcel *parcel, struct cn_err
 
 /* ---- by the index ---- */
 
-/* TAIL of a stream in a file, by its last bytes; false where that does not work out. */
+/* TAIL of a stream in a file, by its last bytes; its payload too.  False where that does not work out. */
 static bool
 peek_tail(struct cn_intake *intake, struct cn_tail *tail)
 {
 	const uint64_t size = cn_source_size(intake->source);
-	unsigned char end[8], *frame = NULL;
+	unsigned char end[8];
+	void *block = intake->payload;
 	struct cn_err ignored = { 0 };
-	bool good = false;
 
 	if (!cn_source_seekable(intake->source) || size < 64
 	    || cn_source_peek(intake->source, size - 8, end, 8) != 8 || memcmp(end + 4, "CNSE", 4) != 0)
 		return false;
 	const uint64_t whole = cn_wire_load32(end);
-	if (whole < 64 || whole > CN_LIMIT_CONTROL || whole > size)
+	if (whole < 64 || whole > CN_LIMIT_CONTROL || whole > size
+	    || cn_mem_grow(&block, &intake->capacity, whole, 1, &ignored) != 0)
 		return false;
-	frame = cn_mem_array(whole, 1, &ignored);
-	if (frame && cn_source_peek(intake->source, size - whole, frame, whole) == whole
-	    && memcmp(frame + 8, "TAIL", 4) == 0)
-		good = cn_frame_tail_parse(tail, frame + 8, whole - 8, "", &ignored) == 0 && tail->offset == size - whole;
-	if (!good)
-		cn_frame_tail_release(tail);
-	cn_mem_free(frame);
-	return good;
+	intake->payload = block;
+	intake->size = whole - CN_FRAME_HEADER;
+	if (cn_source_peek(intake->source, size - intake->size, intake->payload, intake->size) == intake->size
+	    && memcmp(intake->payload, "TAIL", 4) == 0
+	    && cn_frame_tail_parse(tail, intake->payload, intake->size, "", &ignored) == 0 && tail->offset == size - whole)
+		return true;
+	cn_frame_tail_release(tail);
+	return false;
 }
 
 uint64_t
@@ -488,72 +494,101 @@ cn_intake_rows_hint(struct cn_intake *intake)
 	return rows;
 }
 
-/* Looks through one iNDX frame for the chunk that holds row.  1 found, 0 not in here, -1 no good. */
-static int
-scan_index(struct cn_intake *intake, uint64_t row, uint64_t *offset, struct cn_index_entry *entry, uint64_t *first,
-	uint64_t *number, struct cn_err *err)
+/* What the index says of the chunks, and of the one that holds a row. */
+struct survey {
+	uint64_t row;			/* wanted */
+	uint64_t rows, chunks;		/* of all entries */
+	bool found;
+	uint64_t offset, first, number;	/* of the chunk that holds the row */
+	struct cn_roots roots;		/* as they follow from the entries */
+	struct cn_seal rest;		/* of the entries from that chunk on */
+};
+
+static bool
+survey_entry(struct survey *survey, const unsigned char bytes[CN_INDEX_BYTES])
+{
+	struct cn_index_entry entry;
+
+	if (!cn_frame_index_load(&entry, bytes) || entry.rows == 0)
+		return false;
+	if (!survey->found && survey->row - survey->rows < entry.rows) {
+		survey->found = true;
+		survey->offset = entry.offset;
+		survey->first = survey->rows;
+		survey->number = survey->chunks;
+	}
+	if (survey->found)
+		cn_seal_add(&survey->rest, bytes, CN_INDEX_BYTES);
+	cn_roots_chunk(&survey->roots, entry.digest);
+	survey->rows += entry.rows;
+	survey->chunks++;
+	return true;
+}
+
+/* One iNDX frame; its bytes with the header, or 0 when it is not one. */
+static uint64_t
+survey_frame(struct cn_intake *intake, uint64_t offset, struct survey *survey)
 {
 	unsigned char header[24], *entries;
-	int found = 0;
+	struct cn_err ignored = { 0 };
 
-	if (cn_source_peek(intake->source, *offset, header, 24) != 24 || cn_wire_load32(header) != CN_FRAME_MAGIC
+	if (cn_source_peek(intake->source, offset, header, 24) != 24 || cn_wire_load32(header) != CN_FRAME_MAGIC
 	    || memcmp(header + 8, "iNDX\0\0\0\0", 8) != 0)
-		return -1;
+		return 0;
 	const uint64_t n = cn_wire_load64(header + 16), bytes = n * CN_INDEX_BYTES;
 	if (n == 0 || n > CN_LIMIT_INDEX || cn_wire_load32(header + 4) != 16 + bytes)
-		return -1;
-	entries = cn_mem_array(bytes, 1, err);
-	if (!entries)
-		return -1;
-	if (cn_source_peek(intake->source, *offset + 24, entries, bytes) != bytes)
-		found = -1;
-	for (uint64_t i = 0; i < n && found == 0; i++) {
-		if (!cn_frame_index_load(entry, entries + i * CN_INDEX_BYTES) || entry->rows == 0)
-			found = -1;
-		else if (row < *first + entry->rows)
-			found = 1;
-		else {
-			*first += entry->rows;
-			++*number;
-		}
-	}
+		return 0;
+	entries = cn_mem_array(bytes, 1, &ignored);
+	bool good = entries && cn_source_peek(intake->source, offset + 24, entries, bytes) == bytes;
+	for (uint64_t i = 0; i < n && good; i++)
+		good = survey_entry(survey, entries + i * CN_INDEX_BYTES);
 	cn_mem_free(entries);
-	*offset += 24 + bytes;
-	return found;
+	return good ? 24 + bytes : 0;
+}
+
+/* The index is believed where the roots in TAIL follow from it; its payload is at hand. */
+static bool
+survey_index(struct cn_intake *intake, const struct cn_tail *tail, struct survey *survey)
+{
+	cn_seal_begin(&survey->rest, "indx");
+	survey->roots = intake->head.roots;
+	for (uint64_t at = tail->index_offset, size; tail->chunks > 0 && at < tail->offset; at += size)
+		if (!(size = survey_frame(intake, at, survey)))
+			return false;
+	cn_roots_control(&survey->roots, intake->payload, tail->hashed);
+	return survey->rows == tail->rows && survey->chunks == tail->chunks
+		&& memcmp(survey->roots.data, tail->data_root, CN_SEAL_BYTES) == 0
+		&& memcmp(survey->roots.stream, tail->stream_root, CN_SEAL_BYTES) == 0;
 }
 
 int
 cn_intake_seek(struct cn_intake *intake, uint64_t row, struct cn_err *err)
 {
 	struct cn_tail tail = { 0 };
-	struct cn_index_entry entry = { 0 };
-	uint64_t first = 0, number = 0;
-	int found = 0;
+	struct survey survey = { .row = row };
 
 	if (err->code)
 		return -1;
-	if (intake->verify_key || !peek_tail(intake, &tail) || (!tail.index_offset && tail.chunks > 0)) {
-		cn_frame_tail_release(&tail);	/* a signature says nothing about a chunk alone */
-		return 0;
+	/* a signature says nothing about a chunk alone */
+	const bool good = !intake->verify_key && peek_tail(intake, &tail) && survey_index(intake, &tail, &survey);
+	if (good && !survey.found) {	/* past the last row: straight to the end */
+		survey.offset = tail.offset;
+		survey.first = tail.rows;
+		survey.number = tail.chunks;
 	}
-	entry.offset = tail.offset;	/* past the last row: straight to the end */
-	for (uint64_t at = tail.index_offset; found == 0 && row < tail.rows && at < tail.offset;)
-		found = scan_index(intake, row, &at, &entry, &first, &number, err);
-	if (row >= tail.rows) {
-		first = tail.rows;
-		number = tail.chunks;
-		found = 1;
-	}
-	if (!err->code && (found != 1 || entry.offset > tail.offset))
-		corrupt(intake, tail.index_offset, "the index is damaged; cn-cat writes a new one", err);
 	cn_frame_tail_release(&tail);
-	if (err->code || cn_source_seek(intake->source, entry.offset, err) != 0)
+	if (!good)
+		return 0;
+	if (cn_source_seek(intake->source, survey.offset, err) != 0)
 		return -1;
 	intake->sought = true;
-	intake->rows = first;
-	intake->chunks = number;
+	intake->roots = survey.roots;
+	intake->rows = survey.first;
+	intake->chunks = survey.number;
 	intake->ragged = false;
 	intake->index_offset = 0;
+	cn_seal_begin(&intake->expected, "indx");
+	intake->found = survey.rest;
 	return 1;
 }
 

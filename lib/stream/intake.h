@@ -34,8 +34,8 @@ void cn_intake_free(struct cn_intake *intake);
 int cn_intake_next(struct cn_intake *intake, struct cn_parcel *parcel, struct cn_err *err);
 
 /*
- * Goes to the chunk holding row by the index.  1 done; 0 the stream has none or cannot be read at random;
- * -1 err.  From then on the end is no longer verified as a whole.
+ * Goes to the chunk holding row by the index, which is believed only where TAIL's roots follow from it.  1 done;
+ * 0 the stream has none, cannot be read at random, or has frames the index does not know; -1 err.
  */
 int cn_intake_seek(struct cn_intake *intake, uint64_t row, struct cn_err *err);
 
