@@ -19,7 +19,7 @@
 
 /* Room for the pixels, after the extents have been found possible. */
 static int
-make_room(struct cn_picture *picture, uint64_t width, uint64_t height, const char *name, struct cn_err *err)
+make_room(struct cn_decoded *picture, uint64_t width, uint64_t height, const char *name, struct cn_err *err)
 {
 	if (!width || !height || width > INT32_MAX || height > INT32_MAX || width * height > CN_DECODE_PIXELS)
 		return cn_err_set(err, CN_FAILED,
@@ -73,7 +73,7 @@ watch_jpeg(j_common_ptr info)
 
 /* All that may jump: nothing here owns memory but jpeg and picture, which the caller frees. */
 static int
-run_jpeg(struct jpeg *jpeg, const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+run_jpeg(struct jpeg *jpeg, const void *bytes, size_t size, const char *name, struct cn_decoded *picture,
 	struct cn_err *err)
 {
 	struct jpeg_decompress_struct *info = &jpeg->info;
@@ -102,7 +102,7 @@ run_jpeg(struct jpeg *jpeg, const void *bytes, size_t size, const char *name, st
 }
 
 static int
-decode_jpeg(const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+decode_jpeg(const void *bytes, size_t size, const char *name, struct cn_decoded *picture, struct cn_err *err)
 {
 	struct jpeg *jpeg = cn_mem_array(1, sizeof *jpeg, err);
 
@@ -122,7 +122,7 @@ decode_jpeg(const void *bytes, size_t size, const char *name, struct cn_picture 
 /* PNG */
 
 static int
-run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct cn_decoded *picture,
 	struct cn_err *err)
 {
 	struct spng_ihdr head;
@@ -152,7 +152,7 @@ run_png(spng_ctx *png, const void *bytes, size_t size, const char *name, struct 
 }
 
 static int
-decode_png(const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+decode_png(const void *bytes, size_t size, const char *name, struct cn_decoded *picture, struct cn_err *err)
 {
 	spng_ctx *png = spng_ctx_new(0);
 
@@ -204,7 +204,7 @@ read_sample(struct text *text, bool plain, long most)
 }
 
 static int
-decode_pnm(const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+decode_pnm(const void *bytes, size_t size, const char *name, struct cn_decoded *picture, struct cn_err *err)
 {
 	struct text text = { (const unsigned char *)bytes + 2, (const unsigned char *)bytes + size };
 	const char kind = ((const char *)bytes)[1];
@@ -235,12 +235,12 @@ decode_pnm(const void *bytes, size_t size, const char *name, struct cn_picture *
 }
 
 int
-cn_decode(const void *bytes, size_t size, const char *name, struct cn_picture *picture, struct cn_err *err)
+cn_decode(const void *bytes, size_t size, const char *name, struct cn_decoded *picture, struct cn_err *err)
 {
 	const unsigned char *head = bytes;
 	int result = -1;
 
-	*picture = (struct cn_picture){ 0 };
+	*picture = (struct cn_decoded){ 0 };
 	if (err->code)
 		return -1;
 	if (size >= 3 && !memcmp(head, "\xff\xd8\xff", 3))
@@ -252,7 +252,7 @@ cn_decode(const void *bytes, size_t size, const char *name, struct cn_picture *p
 	else
 		cn_err_set(err, CN_FAILED, "%s: neither JPEG, PNG nor PNM (P2 P3 P5 P6)", name);
 	if (result)
-		cn_picture_release(picture);
+		cn_decode_release(picture);
 	return result;
 }
 
@@ -269,8 +269,8 @@ cn_decode_knows(const char *name)
 }
 
 void
-cn_picture_release(struct cn_picture *picture)
+cn_decode_release(struct cn_decoded *picture)
 {
 	cn_mem_free(picture->pixels);
-	*picture = (struct cn_picture){ 0 };
+	*picture = (struct cn_decoded){ 0 };
 }

@@ -16,19 +16,19 @@
 
 #define CN_DECODE_PIXELS ((uint64_t)1 << 26)	/* more pixels than this are refused */
 
-struct cn_picture {
+struct cn_decoded {
 	uint32_t height, width;
 	bool grey;		/* stored without colour: the three channels are equal */
 	uint8_t *pixels;	/* (height, width, 3), owned; alpha is dropped, 16 bits become 8 */
 };
 
-/* name is for messages: "FILE: cut short".  0 or -1; free with cn_picture_release. */
-int cn_decode(const void *bytes, size_t size, const char *name, struct cn_picture *picture,
+/* name is for messages: "FILE: cut short".  0 or -1; free with cn_decode_release. */
+int cn_decode(const void *bytes, size_t size, const char *name, struct cn_decoded *picture,
 	struct cn_err *err);
 
 /* A name that ends like a picture: .jpg .jpeg .png .ppm .pgm .pnm in either case. */
 bool cn_decode_knows(const char *name);
 
-void cn_picture_release(struct cn_picture *picture);
+void cn_decode_release(struct cn_decoded *picture);
 
 #endif

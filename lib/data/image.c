@@ -322,7 +322,7 @@ load_spooled(const struct state *state, const struct member *member, size_t *siz
 }
 
 static int
-decode_member(const struct state *state, const struct member *member, struct cn_picture *picture,
+decode_member(const struct state *state, const struct member *member, struct cn_decoded *picture,
 	struct cn_err *err)
 {
 	char name[600];
@@ -337,7 +337,7 @@ decode_member(const struct state *state, const struct member *member, struct cn_
 
 /* Takes one channel of three: the only one, or luma (BT.601 in 1/256). */
 static void
-make_grey(struct cn_picture *picture)
+make_grey(struct cn_decoded *picture)
 {
 	const size_t n = (size_t)picture->height * picture->width;
 	uint8_t *p = picture->pixels;
@@ -348,7 +348,7 @@ make_grey(struct cn_picture *picture)
 
 /* The picture as the row wants it. */
 static int
-fit(const struct state *state, const struct member *member, struct cn_picture *picture, uint8_t *row,
+fit(const struct state *state, const struct member *member, struct cn_decoded *picture, uint8_t *row,
 	struct cn_err *err)
 {
 	const uint32_t height = state->x.dim[0], width = state->x.dim[1], channels = state->x.dim[2];
@@ -385,12 +385,12 @@ decode_row(void *context, size_t i, size_t worker)
 {
 	const struct work *work = context;
 	const struct member *member = &work->state->member[work->batch->first_row + i];
-	struct cn_picture picture = { 0 };
+	struct cn_decoded picture = { 0 };
 
 	(void)worker;
 	if (!decode_member(work->state, member, &picture, &work->err[i]))
 		fit(work->state, member, &picture, cn_batch_at(work->batch, 1, i), &work->err[i]);
-	cn_picture_release(&picture);
+	cn_decode_release(&picture);
 	if (work->label >= 0)
 		memcpy(cn_batch_at(work->batch, work->label, i), &member->label, sizeof member->label);
 }
@@ -430,7 +430,7 @@ static int
 choose_schema(struct cn_import *import, struct state *state, int32_t classes, struct cn_err *err)
 {
 	static const struct cn_shape scalar = { 0 };
-	struct cn_picture first = { 0 };
+	struct cn_decoded first = { 0 };
 
 	if (decode_member(state, &state->member[0], &first, err))
 		return -1;
@@ -438,7 +438,7 @@ choose_schema(struct cn_import *import, struct state *state, int32_t classes, st
 	state->x.dim[0] = state->config.width ? state->config.height : first.height;
 	state->x.dim[1] = state->config.width ? state->config.width : first.width;
 	state->x.dim[2] = state->config.channels ? state->config.channels : first.grey ? 1 : 3;
-	cn_picture_release(&first);
+	cn_decode_release(&first);
 	cn_schema_add(&import->schema, "x", CN_DTYPE_U8, &state->x, err);
 	if (classes)
 		cn_schema_add(&import->schema, "label", CN_DTYPE_I32, &scalar, err);

@@ -61,7 +61,7 @@ static void
 refuse(const char *what, const void *bytes, size_t size, const char *part)
 {
 	struct cn_err err = { 0 };
-	struct cn_picture picture;
+	struct cn_decoded picture;
 
 	TAP_OK(cn_decode(bytes, size, "a.img", &picture, &err) == -1 && strstr(err.text, part)
 		&& !picture.pixels,
@@ -76,22 +76,22 @@ hurt(const char *what, unsigned char *bytes, size_t size, size_t needed)
 
 	for (size_t cut = 0; cut < needed; cut++) {
 		struct cn_err err = { 0 };
-		struct cn_picture picture;
+		struct cn_decoded picture;
 		unsigned char *copy = malloc(cut + 1);	/* so that a sanitizer sees a read behind the end */
 		memcpy(copy, bytes, cut);
 		all &= cn_decode(copy, cut, "cut", &picture, &err) == -1 && err.code == CN_FAILED;
-		cn_picture_release(&picture);
+		cn_decode_release(&picture);
 		free(copy);
 	}
 	TAP_OK(all, "%s: all of %zu truncations are refused", what, needed);
 	size_t told = 0;
 	for (size_t bit = 0; bit < 8 * size; bit++) {
 		struct cn_err err = { 0 };
-		struct cn_picture picture;
+		struct cn_decoded picture;
 		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
 		told += cn_decode(bytes, size, "flipped", &picture, &err) == -1;
 		bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
-		cn_picture_release(&picture);
+		cn_decode_release(&picture);
 	}
 	TAP_OK(told, "%s: %zu of %zu flipped bits are refused", what, told, 8 * size);
 }
@@ -100,7 +100,7 @@ static void
 libraries(void)
 {
 	struct cn_err err = { 0 };
-	struct cn_picture picture;
+	struct cn_decoded picture;
 	unsigned long jpeg_size;
 	size_t png_size;
 	int worst = 0;
@@ -109,7 +109,7 @@ libraries(void)
 	TAP_OK(!cn_decode(png, png_size, "a.png", &picture, &err) && picture.width == W && picture.height == H
 		&& !picture.grey && !memcmp(picture.pixels, pixels, sizeof pixels),
 		"PNG comes back to the byte %s", err.text);
-	cn_picture_release(&picture);
+	cn_decode_release(&picture);
 	TAP_OK(!cn_decode(jpeg, jpeg_size, "a.jpg", &picture, &err) && picture.width == W && !picture.grey,
 		"JPEG comes back %s",
 		err.text);
@@ -117,7 +117,7 @@ libraries(void)
 		worst = abs(picture.pixels[i] - pixels[i]) > worst ? abs(picture.pixels[i] - pixels[i])
 			: worst;
 	TAP_OK(worst < 24, "and looks alike: %d", worst);
-	cn_picture_release(&picture);
+	cn_decode_release(&picture);
 	hurt("PNG", png, png_size, png_size - 4);	/* the checksum of the empty end mark is not missed */
 	hurt("JPEG", jpeg, jpeg_size, jpeg_size - 2);	/* without its end mark it is still whole */
 	free(jpeg);
@@ -125,7 +125,7 @@ libraries(void)
 	jpeg = make_jpeg(&jpeg_size, 1);
 	TAP_OK(!cn_decode(jpeg, jpeg_size, "a.jpg", &picture, &err) && picture.grey
 		&& picture.pixels[0] == picture.pixels[2], "a grey JPEG is grey");
-	cn_picture_release(&picture);
+	cn_decode_release(&picture);
 	free(jpeg);
 }
 
@@ -136,19 +136,19 @@ by_hand(void)
 		deep[] = "P5\n2 1\n65535\n\xff\xff\x80\x00",
 		plain[] = "P3 1 2 1 0 1 0 1 1 1\n", grey[] = "P2 2 1 15 15 0";
 	struct cn_err err = { 0 };
-	struct cn_picture p;
+	struct cn_decoded p;
 
 	TAP_OK(!cn_decode(rgb, sizeof rgb - 1, "a", &p, &err) && !memcmp(p.pixels, "abcdef", 6) && !p.grey,
 		"P6 %s", err.text);
-	cn_picture_release(&p);
+	cn_decode_release(&p);
 	TAP_OK(!cn_decode(deep, sizeof deep - 1, "a", &p, &err) && p.grey && p.pixels[0] == 255
 		&& p.pixels[3] == 128, "P5 of 16 bits");
-	cn_picture_release(&p);
+	cn_decode_release(&p);
 	TAP_OK(!cn_decode(plain, sizeof plain - 1, "a", &p, &err) && p.height == 2 && p.pixels[1] == 255
 		&& !p.pixels[0], "P3");
-	cn_picture_release(&p);
+	cn_decode_release(&p);
 	TAP_OK(!cn_decode(grey, sizeof grey - 1, "a", &p, &err) && p.pixels[0] == 255 && !p.pixels[3], "P2");
-	cn_picture_release(&p);
+	cn_decode_release(&p);
 
 	refuse("a giant PNM", "P6 67108864 67108864 255 ", 26, "cut short");
 	refuse("a giant plain PNM", "P3 67108864 67108864 255 0", 26, "over the limit");
