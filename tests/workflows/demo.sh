@@ -35,12 +35,15 @@ second() {
 
 	case $1 in random | hard) bank=(--bank train.cns) ;; esac
 	local start=$EPOCHREALTIME
-	choose "$1" "$2" | cn-train -q -s "$2" --init "first.$2.safetensors" --batch 16 --temperature 0.1 --lr 6e-4 "${bank[@]}" -o "$name.safetensors"
+	choose "$1" "$2" | tee "$name.pairs.cns" |
+		cn-train -q -s "$2" --init "first.$2.safetensors" "${bank[@]}" \
+			--batch 16 --temperature 0.1 --lr 6e-4 -o "$name.safetensors"
 	awk -v start="$start" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }' >"$name.seconds"
 	for split in train test; do cn-embed -q -m "$name.safetensors" "$split.cns" -o "$split.$name.z.cns"; done
 	cn-eval knn --k 10 --train "train.$name.z.cns" "test.$name.z.cns" >"$name.knn"
 	cn-eval linear --train "train.$name.z.cns" "test.$name.z.cns" >"$name.linear"
-	choose "$1" "$2" | cn-cat --skip 4000 -n 2000 | cn-eval negatives --bank train.cns -m "first.$2.safetensors" >"$name.negatives"
+	cn-cat --skip 4000 -n 2000 "$name.pairs.cns" |
+		cn-eval negatives --bank train.cns -m "first.$2.safetensors" >"$name.negatives"
 	rm "train.$name.z.cns" "test.$name.z.cns"
 }
 export -f first choose second
@@ -70,5 +73,6 @@ for choice in random hard generated mixed; do
 done | tee table.txt
 
 # Anchors, positives and hard negatives side by side.
-choose hard 0 | cn-cat -n 8 | cn-export png --bank train.cns -o sheet.png
+cn-cat -n 8 hard.0.pairs.cns | cn-export png --bank train.cns -o sheet.png
+rm ./*.pairs.cns
 echo "pictures of anchors, positives and hard negatives: $PWD/sheet.png" >&2
