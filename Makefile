@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := all
 BUILD    ?= build
 CC       ?= cc
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= -O3 -g
 PREFIX   ?= /usr/local
 TO       := $(DESTDIR)$(PREFIX)
 COMPLETIONS := share/bash-completion/completions

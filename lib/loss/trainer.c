@@ -100,6 +100,7 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 	t->z = cn_mem_array(vectors, t->dim * sizeof(float), err);
 	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
 	t->loss = cn_infonce_new(&loss, t->pool, err);
+	cn_network_reserve(t->network, samples, err);
 	return err->code ? -1 : 0;
 }
 

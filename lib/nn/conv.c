@@ -27,7 +27,7 @@ positions(const struct cn_layer *layer)
 static size_t
 taps(const struct cn_layer *layer)
 {
-	return 9 * layer->in.channels;
+	return layer->kernel * layer->kernel * layer->in.channels;
 }
 
 /* Samples of one matrix product: about 256 positions in training; one in use, so that neighbours do not matter. */
@@ -60,16 +60,16 @@ cn_conv_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_e
 	return err->code ? -1 : 0;
 }
 
-/* weight (out, in, 3, 3) to packed (3, 3, in, out). */
+/* weight (out, in, taps) to packed (taps, in, out). */
 static void
 pack(const struct cn_layer *layer)
 {
-	const size_t in = layer->in.channels, out = layer->out.channels;
+	const size_t in = layer->in.channels, out = layer->out.channels, area = layer->kernel * layer->kernel;
 
 	for (size_t o = 0; o < out; o++)
 		for (size_t i = 0; i < in; i++)
-			for (size_t k = 0; k < 9; k++)
-				layer->packed[(k * in + i) * out + o] = layer->weight[(o * in + i) * 9 + k];
+			for (size_t k = 0; k < area; k++)
+				layer->packed[(k * in + i) * out + o] = layer->weight[(o * in + i) * area + k];
 }
 
 static float *
@@ -78,41 +78,56 @@ columns_of(const struct cn_layer *layer, size_t worker)
 	return layer->columns + worker * group_size(layer, true) * positions(layer) * taps(layer);
 }
 
-/* One sample (H, W, C) to columns (positions, 3, 3, C); what lies outside is 0. */
+/*
+ * Where the taps of one row of the kernel lie in a sample (H, W, C), for output place (oy, ox): from *tap on *n taps
+ * are inside and side by side, from *place on.  n is 0 when none is.
+ */
 static void
-spread(const struct cn_layer *layer, const float *x, float *columns)
+taps_inside(const struct cn_layer *l, size_t oy, size_t ox, size_t ky, size_t *tap, size_t *n, size_t *place)
 {
-	const size_t c = layer->in.channels, bytes = c * sizeof(float);
-	const size_t height = layer->in.height, width = layer->in.width;
+	const size_t kernel = l->kernel, edge = kernel / 2, iy = oy * l->stride + ky - edge;	/* wraps where it is outside */
+	const size_t left = ox * l->stride, right = left + kernel - edge;	/* of the last tap, + 1 */
 
-	for (size_t oy = 0; oy < layer->out.height; oy++)
-		for (size_t ox = 0; ox < layer->out.width; ox++)
-			for (size_t ky = 0; ky < 3; ky++)
-				for (size_t kx = 0; kx < 3; kx++, columns += c) {
-					const size_t iy = oy * layer->stride + ky - 1, ix = ox * layer->stride + kx - 1;
+	*tap = left < edge ? edge - left : 0;
+	*n = kernel - *tap - (right > l->in.width ? right - l->in.width : 0);
+	*n = iy < l->in.height ? *n : 0;
+	*place = (iy * l->in.width + left + *tap - edge) * l->in.channels;
+}
 
-					if (iy < height && ix < width)
-						memcpy(columns, x + (iy * width + ix) * c, bytes);
-					else
-						memset(columns, 0, bytes);
-				}
+/* One sample (H, W, C) to columns (positions, kernel, kernel, C); what lies outside is 0. */
+static void
+spread(const struct cn_layer *l, const float *x, float *columns)
+{
+	const size_t c = l->in.channels, row = l->kernel * c;
+
+	for (size_t oy = 0; oy < l->out.height; oy++)
+		for (size_t ox = 0; ox < l->out.width; ox++)
+			for (size_t ky = 0; ky < l->kernel; ky++, columns += row) {
+				size_t tap, n, place;
+
+				taps_inside(l, oy, ox, ky, &tap, &n, &place);
+				if (n < l->kernel)
+					memset(columns, 0, row * sizeof(float));
+				if (n > 0)
+					memcpy(columns + tap * c, x + place, n * c * sizeof(float));
+			}
 }
 
 /* The other way: what several columns took from a place is added up there. */
 CN_CLONES static void
-gather(const struct cn_layer *layer, const float *columns, float *dx)
+gather(const struct cn_layer *l, const float *restrict columns, float *restrict dx)
 {
-	const size_t c = layer->in.channels, height = layer->in.height, width = layer->in.width;
+	const size_t c = l->in.channels, row = l->kernel * c;
 
-	memset(dx, 0, cn_extent_count(&layer->in) * sizeof(float));
-	for (size_t oy = 0; oy < layer->out.height; oy++)
-		for (size_t ox = 0; ox < layer->out.width; ox++)
-			for (size_t k = 0; k < 9; k++, columns += c) {
-				const size_t iy = oy * layer->stride + k / 3 - 1, ix = ox * layer->stride + k % 3 - 1;
+	memset(dx, 0, cn_extent_count(&l->in) * sizeof(float));
+	for (size_t oy = 0; oy < l->out.height; oy++)
+		for (size_t ox = 0; ox < l->out.width; ox++)
+			for (size_t ky = 0; ky < l->kernel; ky++, columns += row) {
+				size_t tap, n, place;
 
-				if (iy < height && ix < width)
-					for (size_t i = 0; i < c; i++)
-						dx[(iy * width + ix) * c + i] += columns[i];
+				taps_inside(l, oy, ox, ky, &tap, &n, &place);
+				for (size_t i = 0; i < n * c; i++)
+					dx[place + i] += columns[tap * c + i];
 			}
 }
 
@@ -124,15 +139,27 @@ group_at(const struct job *job, size_t i)
 	return left < job->group ? left : job->group;
 }
 
-/* Sums and sums of squares over one sample's positions, by channel. */
+/*
+ * Sums and sums of squares over one sample's positions, by channel: four positions as floats, which are then added
+ * up as doubles.
+ */
 CN_CLONES static void
-sum_sample(const float *y, size_t places, size_t channels, double *sums)
+sum_sample(const float *restrict y, size_t places, size_t channels, double *restrict sums)
 {
+	size_t p = 0;
+
 	memset(sums, 0, 2 * channels * sizeof(*sums));
-	for (size_t p = 0; p < places; p++, y += channels)
+	for (; p + 4 <= places; p += 4, y += 4 * channels)
+		for (size_t c = 0; c < channels; c++) {
+			const float a = y[c], b = y[channels + c], d = y[2 * channels + c], e = y[3 * channels + c];
+
+			sums[c] += (double)((a + b) + (d + e));
+			sums[channels + c] += (double)((a * a + b * b) + (d * d + e * e));
+		}
+	for (; p < places; p++, y += channels)
 		for (size_t c = 0; c < channels; c++) {
 			sums[c] += (double)y[c];
-			sums[channels + c] += (double)y[c] * (double)y[c];
+			sums[channels + c] += (double)(y[c] * y[c]);
 		}
 }
 
@@ -180,16 +207,25 @@ batch_statistics(struct cn_layer *l, size_t n)
 	}
 }
 
+/* What ReLU lets through lies above this. */
+static float
+floor_of(const struct cn_layer *layer)
+{
+	return layer->relu ? 0 : -INFINITY;
+}
+
 CN_CLONES static void
 norm_sample(const struct cn_layer *l, const float *restrict from, float *restrict to)
 {
+	const float *restrict centre = l->centre, *restrict inverse = l->inverse, *restrict gamma = l->gamma, *restrict beta = l->beta;
 	const size_t out = l->out.channels, places = positions(l);
+	const float floor = floor_of(l);
 
 	for (size_t p = 0; p < places; p++, from += out, to += out)
 		for (size_t c = 0; c < out; c++) {
-			const float value = (from[c] - l->centre[c]) * l->inverse[c] * l->gamma[c] + l->beta[c];
+			const float value = (from[c] - centre[c]) * inverse[c] * gamma[c] + beta[c];
 
-			to[c] = value > 0 ? value : 0;
+			to[c] = value > floor ? value : floor;
 		}
 }
 
@@ -219,20 +255,34 @@ cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool tra
 	cn_pool_run(pool, n, norm, &job);
 }
 
-/* dy of a sample, cut by the ReLU; and its sums by channel: of dy, and of dy times the normed value. */
 CN_CLONES static void
-cut_sample(const struct cn_layer *l, const float *out, const float *y, float *dy, double *sums)
+cut_relu(const float *restrict out, float *restrict dy, size_t n)
 {
-	const size_t channels = l->out.channels, places = positions(l);
+	for (size_t i = 0; i < n; i++)
+		dy[i] = out[i] > 0 ? dy[i] : 0;
+}
 
-	memset(sums, 0, 2 * channels * sizeof(*sums));
-	for (size_t p = 0; p < places; p++, out += channels, y += channels, dy += channels)
-		for (size_t c = 0; c < channels; c++) {
-			const float g = out[c] > 0 ? dy[c] : 0;
+/* Sums of a sample by channel: of dy, and of dy times the normed value; four positions as floats, as above. */
+CN_CLONES static void
+sum_slopes(const struct cn_layer *l, const float *restrict y, const float *restrict dy, double *restrict sums)
+{
+	const float *restrict centre = l->centre, *restrict inverse = l->inverse;
+	const size_t n = l->out.channels, places = positions(l);
+	size_t p = 0;
 
-			dy[c] = g;
-			sums[c] += (double)g;
-			sums[channels + c] += (double)(g * ((y[c] - l->centre[c]) * l->inverse[c]));
+	memset(sums, 0, 2 * n * sizeof(*sums));
+	for (; p + 4 <= places; p += 4, y += 4 * n, dy += 4 * n)
+		for (size_t c = 0; c < n; c++) {
+			const float a = dy[c], b = dy[n + c], d = dy[2 * n + c], e = dy[3 * n + c], m = centre[c];
+			const float ay = a * (y[c] - m), by = b * (y[n + c] - m), dz = d * (y[2 * n + c] - m), ey = e * (y[3 * n + c] - m);
+
+			sums[c] += (double)((a + b) + (d + e));
+			sums[n + c] += (double)(((ay + by) + (dz + ey)) * inverse[c]);
+		}
+	for (; p < places; p++, y += n, dy += n)
+		for (size_t c = 0; c < n; c++) {
+			sums[c] += (double)dy[c];
+			sums[n + c] += (double)(dy[c] * (y[c] - centre[c]) * inverse[c]);
 		}
 }
 
@@ -244,30 +294,23 @@ cut(void *context, size_t i, size_t worker)
 	const size_t size = cn_extent_count(&l->out);
 
 	(void)worker;
-	cut_sample(l, job->out + i * size, l->y + i * size, job->dy + i * size, l->sums + i * 2 * l->out.channels);
+	if (l->relu)
+		cut_relu(job->out + i * size, job->dy + i * size, size);
+	sum_slopes(l, l->y + i * size, job->dy + i * size, l->sums + i * 2 * l->out.channels);
 }
 
 /* dy becomes the gradient before the norm: gamma / deviation * (dy - mean dy - normed * mean (dy * normed)). */
 CN_CLONES static void
-unnorm_sample(const struct cn_layer *l, const float *y, float *dy, float share)
+unnorm_sample(const struct cn_layer *l, const float *restrict y, float *restrict dy, float share)
 {
+	const float *restrict centre = l->centre, *restrict inverse = l->inverse, *restrict gamma = l->gamma;
+	const float *restrict dbeta = l->dbeta, *restrict dgamma = l->dgamma;
 	const size_t channels = l->out.channels, places = positions(l);
 
 	for (size_t p = 0; p < places; p++, y += channels, dy += channels)
 		for (size_t c = 0; c < channels; c++)
-			dy[c] = l->gamma[c] * l->inverse[c] * (dy[c] - l->dbeta[c] * share
-				- (y[c] - l->centre[c]) * l->inverse[c] * (l->dgamma[c] * share));
-}
-
-static void
-unnorm(void *context, size_t i, size_t worker)
-{
-	const struct job *job = context;
-	const size_t size = cn_extent_count(&job->layer->out);
-
-	(void)worker;
-	unnorm_sample(job->layer, job->layer->y + i * size, job->dy + i * size,
-		1 / (float)(job->n * positions(job->layer)));
+			dy[c] = gamma[c] * inverse[c] * (dy[c] - dbeta[c] * share
+				- (y[c] - centre[c]) * inverse[c] * (dgamma[c] * share));
 }
 
 static void
@@ -276,10 +319,13 @@ back_group(const struct job *job, size_t i, float *dpacked, float *columns)
 	const struct cn_layer *l = job->layer;
 	const size_t n = group_at(job, i), first = i * job->group, places = positions(l), out = l->out.channels;
 	const size_t in = cn_extent_count(&l->in), m = n * places;
-	const float *dy = job->dy + first * places * out;
+	const float share = 1 / (float)(job->n * places);
+	float *dy = job->dy + first * places * out;
 
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; k < n; k++) {
+		unnorm_sample(l, l->y + (first + k) * places * out, dy + k * places * out, share);
 		spread(l, job->x + (first + k) * in, columns + k * places * taps(l));
+	}
 	cn_blas_gemm(true, false, taps(l), out, m, 1, columns, taps(l), dy, out, 1, dpacked, out);
 	if (!job->dx)
 		return;
@@ -302,19 +348,19 @@ back_part(void *context, size_t part, size_t worker)
 		back_group(job, i, dpacked, columns_of(l, worker));
 }
 
-/* The parts' sums, in order, to dweight (out, in, 3, 3). */
+/* The parts' sums, in order, to dweight (out, in, taps). */
 static void
 unpack(const struct cn_layer *l)
 {
-	const size_t in = l->in.channels, out = l->out.channels, matrix = taps(l) * out;
+	const size_t in = l->in.channels, out = l->out.channels, area = l->kernel * l->kernel, matrix = taps(l) * out;
 
 	for (size_t part = 1; part < CN_CONV_PARTS; part++)
 		for (size_t i = 0; i < matrix; i++)
 			l->split[i] += l->split[part * matrix + i];
 	for (size_t o = 0; o < out; o++)
 		for (size_t i = 0; i < in; i++)
-			for (size_t k = 0; k < 9; k++)
-				l->dweight[(o * in + i) * 9 + k] = l->split[(k * in + i) * out + o];
+			for (size_t k = 0; k < area; k++)
+				l->dweight[(o * in + i) * area + k] = l->split[(k * in + i) * out + o];
 }
 
 void
@@ -330,7 +376,6 @@ cn_conv_backward(struct cn_layer *l, const float *x, const float *y, float *dy, 
 		l->dbeta[c] = (float)l->sums[c];
 		l->dgamma[c] = (float)l->sums[out + c];
 	}
-	cn_pool_run(pool, n, unnorm, &job);
 	cn_pool_run(pool, CN_CONV_PARTS, back_part, &job);
 	unpack(l);
 }

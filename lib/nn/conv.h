@@ -1,4 +1,4 @@
-/* conv - 3x3 convolution, batch norm and ReLU as one layer; see nn/layer.h for the terms. */
+/* conv - convolution, batch norm and, where relu is set, ReLU as one layer; see nn/layer.h for the terms. */
 #ifndef CN_NN_CONV_H
 #define CN_NN_CONV_H
 

@@ -1,7 +1,8 @@
-/* layer - linear maps, ReLU and means over positions; convolutions are in conv.c. */
+/* layer - linear maps, ReLU, means over positions; convolutions are in conv.c, blocks of them in residual.c. */
 #include "base/mem.h"
 #include "nn/conv.h"
 #include "nn/layer.h"
+#include "nn/residual.h"
 #include "tensor/blas.h"
 
 #include "base/banned.h"
@@ -24,7 +25,11 @@ cn_extent_count(const struct cn_extent *extent)
 int
 cn_layer_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err)
 {
-	return layer->kind == CN_LAYER_CONV ? cn_conv_room(layer, n, pool, err) : 0;
+	switch (layer->kind) {
+	case CN_LAYER_CONV: return cn_conv_room(layer, n, pool, err);
+	case CN_LAYER_RESIDUAL: return cn_residual_room(layer, n, pool, err);
+	default: return 0;
+	}
 }
 
 void
@@ -37,6 +42,7 @@ cn_layer_release(struct cn_layer *layer)
 	cn_mem_free(layer->sums);
 	cn_mem_free(layer->split);
 	cn_mem_free(layer->columns);
+	cn_residual_free(layer->block);
 }
 
 /* weight is (out, in): y = x weight' + bias. */
@@ -121,6 +127,9 @@ cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool tr
 	case CN_LAYER_CONV:
 		cn_conv_forward(l, x, y, n, training, pool);
 		break;
+	case CN_LAYER_RESIDUAL:
+		cn_residual_forward(l, x, y, n, training, pool);
+		break;
 	case CN_LAYER_LINEAR:
 		cn_pool_run(pool, (n + job.rows - 1) / job.rows, linear_rows, &job);
 		break;
@@ -130,6 +139,9 @@ cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool tr
 		break;
 	case CN_LAYER_GAP:
 		cn_pool_run(pool, n, mean_sample, &job);
+		break;
+	case CN_LAYER_FLATTEN:
+		memcpy(y, x, size * sizeof(float));
 		break;
 	}
 }
@@ -145,6 +157,9 @@ cn_layer_backward(struct cn_layer *l, const float *x, const float *y, float *dy,
 	case CN_LAYER_CONV:
 		cn_conv_backward(l, x, y, dy, dx, n, pool);
 		break;
+	case CN_LAYER_RESIDUAL:
+		cn_residual_backward(l, x, y, dy, dx, n, pool);
+		break;
 	case CN_LAYER_LINEAR:
 		linear_backward(l, &job, pool);
 		break;
@@ -155,6 +170,10 @@ cn_layer_backward(struct cn_layer *l, const float *x, const float *y, float *dy,
 	case CN_LAYER_GAP:
 		if (dx)
 			cn_pool_run(pool, n, share_sample, &job);
+		break;
+	case CN_LAYER_FLATTEN:
+		if (dx)
+			memcpy(dx, dy, size * sizeof(float));
 		break;
 	}
 }

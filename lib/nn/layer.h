@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 
-enum cn_layer_kind { CN_LAYER_CONV, CN_LAYER_LINEAR, CN_LAYER_RELU, CN_LAYER_GAP };
+enum cn_layer_kind { CN_LAYER_CONV, CN_LAYER_RESIDUAL, CN_LAYER_LINEAR, CN_LAYER_RELU, CN_LAYER_GAP, CN_LAYER_FLATTEN };
 
 struct cn_extent {
 	size_t height, width, channels;
@@ -23,19 +23,21 @@ struct cn_extent {
 struct cn_layer {
 	enum cn_layer_kind kind;
 	struct cn_extent in, out;
-	size_t stride;
-	float *weight, *bias;		/* conv: (out, in, 3, 3) and NULL; linear: (out, in) and (out) */
+	size_t stride, kernel;		/* of conv: kernel x kernel taps, an odd number */
+	bool relu;			/* conv: cut off what is negative behind the norm */
+	float *weight, *bias;		/* conv: (out, in, kernel, kernel) and NULL; linear: (out, in) and (out) */
 	float *gamma, *beta;		/* of conv's batch norm (out) */
 	float *dweight, *dbias, *dgamma, *dbeta;	/* their gradients */
 	float *mean, *variance;		/* running statistics (out) */
 	/* below: conv's own memory */
-	float *packed;			/* weight as (3 x 3 x in, out) */
+	float *packed;			/* weight as (kernel x kernel x in, out) */
 	float *centre, *inverse;	/* the batch's mean and 1 / deviation (out) */
 	float *y;			/* before the norm (n, out) */
 	double *sums;			/* (n, 2 out) */
 	float *split;			/* parts of the gradient of packed */
 	float *columns;			/* per worker */
-	size_t room;			/* samples y and sums hold */
+	size_t room;			/* samples that y and sums, or a block's maps, hold */
+	struct cn_residual *block;	/* residual: what it consists of */
 };
 
 size_t cn_extent_count(const struct cn_extent *extent);

@@ -7,10 +7,13 @@
 #include "base/rng.h"
 #include "nn/layer.h"
 #include "nn/network.h"
+#include "nn/residual.h"
 
 #include "base/banned.h"
 
-enum { LAYERS = 64, WIDEST = 65536, TENSORS = 6 };	/* TENSORS: at most, of one layer */
+enum { LAYERS = 64, WIDEST = 65536, LONGEST = 16, TENSORS = 15 };	/* LONGEST stride or kernel; TENSORS of one layer, at most */
+
+#define MOST ((size_t)1 << 28)	/* numbers of a sample behind a layer, and weights of a layer */
 
 struct named {
 	char name[64];
@@ -41,52 +44,85 @@ extent_now(const struct cn_network *net)
 	return net->layers ? net->layer[net->layers - 1].out : net->in;
 }
 
-/* "conv:32/2": the number behind the colon and the stride; false when that is not what the word says. */
+/* Digits, and nothing else: 1 to most. */
 static bool
-read_numbers(const char *word, size_t *count, size_t *stride)
+read_number(const char **at, size_t most, size_t *value)
 {
-	const char *colon = strchr(word, ':');
-	char *end;
+	for (*value = 0; **at >= '0' && **at <= '9' && *value <= most; (*at)++)
+		*value = 10 * *value + (size_t)(**at - '0');
+	return *value >= 1 && *value <= most && !(**at >= '0' && **at <= '9');
+}
 
-	*stride = 1;
-	*count = colon ? strtoul(colon + 1, &end, 10) : 0;
-	if (!colon || end == colon + 1 || *count < 1 || *count > WIDEST)
+/* "conv:32/2x5": width, then what the word may have of stride and kernel; false when that is not what it says. */
+static bool
+read_word(const char *word, const char *name, bool may_stride, bool may_widen, struct cn_layer *layer)
+{
+	const size_t length = strlen(name);
+	const char *at = word + length;
+
+	if (strncmp(word, name, length) != 0 || !read_number(&at, WIDEST, &layer->out.channels))
 		return false;
-	if (*end == '/') {
-		const char *from = end + 1;
+	if (may_stride && *at == '/' && (at++, !read_number(&at, LONGEST, &layer->stride)))
+		return false;
+	if (may_widen && *at == 'x' && (at++, !read_number(&at, LONGEST, &layer->kernel)))
+		return false;
+	return *at == '\0' && layer->kernel % 2 == 1;
+}
 
-		*stride = strtoul(from, &end, 10);
-		if (end == from || *stride < 1 || *stride > 16)
-			return false;
+static bool
+read_layer(const char *word, struct cn_layer *l)
+{
+	if (read_word(word, "conv:", true, true, l) || read_word(word, "res:", true, false, l)) {
+		l->kind = *word == 'c' ? CN_LAYER_CONV : CN_LAYER_RESIDUAL;
+		l->relu = true;
+		l->out.height = (l->in.height - 1) / l->stride + 1;
+		l->out.width = (l->in.width - 1) / l->stride + 1;
+	} else if (read_word(word, "linear:", false, false, l)) {
+		l->kind = CN_LAYER_LINEAR;
+		l->out.height = l->out.width = 1;
+	} else if (strcmp(word, "relu") == 0) {
+		l->kind = CN_LAYER_RELU;
+		l->out = l->in;
+	} else if (strcmp(word, "gap") == 0) {
+		l->kind = CN_LAYER_GAP;
+		l->out = (struct cn_extent){ 1, 1, l->in.channels };
+	} else if (strcmp(word, "flatten") == 0) {
+		l->kind = CN_LAYER_FLATTEN;
+		l->out = (struct cn_extent){ 1, 1, cn_extent_count(&l->in) };
+	} else {
+		return false;
 	}
-	return *end == '\0';
+	return true;
+}
+
+/* So much that sizes cannot overflow later, and that a mistyped number is noticed. */
+static int
+check_size(const struct cn_layer *l, const char *word, struct cn_err *err)
+{
+	const size_t kernel = l->kind == CN_LAYER_LINEAR ? 1 : l->kernel > 3 ? l->kernel : 3;
+	const size_t from = l->kind == CN_LAYER_LINEAR ? cn_extent_count(&l->in) : l->in.channels > l->out.channels ? l->in.channels : l->out.channels;
+	const bool weighted = l->kind == CN_LAYER_CONV || l->kind == CN_LAYER_RESIDUAL || l->kind == CN_LAYER_LINEAR;
+
+	if (cn_extent_count(&l->out) > MOST)
+		return cn_err_set(err, CN_USAGE, "layer '%s' would make %zu numbers of a sample; at most %zu are possible", word,
+			cn_extent_count(&l->out), MOST);
+	if (weighted && kernel * kernel * from > MOST / l->out.channels)
+		return cn_err_set(err, CN_USAGE, "layer '%s' would have more than %zu weights; make it or the one before narrower", word, MOST);
+	return 0;
 }
 
 static int
 add_layer(struct cn_network *net, const char *word, struct cn_err *err)
 {
-	struct cn_layer layer = { .in = extent_now(net), .stride = 1 };
-	size_t count = 0;
+	struct cn_layer layer = { .in = extent_now(net), .stride = 1, .kernel = 3 };
 
 	if (net->layers == LAYERS)
 		return cn_err_set(err, CN_USAGE, "a network has at most %d layers", LAYERS);
-	layer.out = layer.in;
-	if (strncmp(word, "conv:", 5) == 0 && read_numbers(word, &count, &layer.stride)) {
-		layer.kind = CN_LAYER_CONV;
-		layer.out = (struct cn_extent){ (layer.in.height - 1) / layer.stride + 1,
-			(layer.in.width - 1) / layer.stride + 1, count };
-	} else if (strncmp(word, "linear:", 7) == 0 && read_numbers(word, &count, &layer.stride) && layer.stride == 1
-	    && !strchr(word, '/')) {
-		layer.kind = CN_LAYER_LINEAR;
-		layer.out = (struct cn_extent){ 1, 1, count };
-	} else if (strcmp(word, "relu") == 0) {
-		layer.kind = CN_LAYER_RELU;
-	} else if (strcmp(word, "gap") == 0) {
-		layer.kind = CN_LAYER_GAP;
-		layer.out = (struct cn_extent){ 1, 1, layer.in.channels };
-	} else {
-		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS/STRIDE, linear:WIDTH, relu and gap", word);
-	}
+	if (!read_layer(word, &layer))
+		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS/STRIDExKERNEL (an odd kernel), res:CHANNELS/STRIDE, "
+			"linear:WIDTH, relu, gap and flatten", word);
+	if (check_size(&layer, word, err) != 0 || (layer.kind == CN_LAYER_RESIDUAL && cn_residual_init(&layer, err) != 0))
+		return -1;
 	net->layer[net->layers++] = layer;
 	return 0;
 }
@@ -110,38 +146,69 @@ add_words(struct cn_network *net, const char *words, struct cn_err *err)
 }
 
 static void
-add_tensor(struct cn_network *net, size_t layer, const char *what, struct cn_shape shape, size_t fan_in, float fresh)
+add_tensor(struct cn_network *net, size_t layer, const char *part, const char *what, struct cn_shape shape, size_t fan_in, float fresh)
 {
 	struct named *named = &net->named[net->tensors++];
 	const bool head = layer >= net->trunk;
 
-	snprintf(named->name, sizeof(named->name), "%s.%zu.%s", head ? "head" : "trunk", head ? layer - net->trunk : layer, what);
+	snprintf(named->name, sizeof(named->name), "%s.%zu.%s%s", head ? "head" : "trunk", head ? layer - net->trunk : layer, part, what);
 	named->tensor = (struct cn_network_tensor){ .name = named->name, .shape = shape };
 	named->fan_in = fan_in;
 	named->fresh = fresh;
+}
+
+/* The convolutions that a layer is, or consists of; how many. */
+static size_t
+convolutions(struct cn_layer *layer, struct cn_layer **conv)
+{
+	if (layer->kind == CN_LAYER_CONV) {
+		*conv = layer;
+		return 1;
+	}
+	if (layer->kind != CN_LAYER_RESIDUAL)
+		return 0;
+	*conv = layer->block->part;
+	return layer->block->parts;
+}
+
+static void
+name_convolution(struct cn_network *net, size_t layer, const struct cn_layer *l, const char *conv, const char *norm, bool running)
+{
+	const uint32_t in = (uint32_t)l->in.channels, out = (uint32_t)l->out.channels, kernel = (uint32_t)l->kernel;
+	const struct cn_shape width = { .rank = 1, .dim = { out } };
+
+	if (running) {
+		add_tensor(net, layer, norm, "running_mean", width, 0, 0);
+		add_tensor(net, layer, norm, "running_var", width, 0, 1);
+		return;
+	}
+	add_tensor(net, layer, conv, "weight", (struct cn_shape){ 4, { out, in, kernel, kernel } }, (size_t)kernel * kernel * in, 0);
+	add_tensor(net, layer, norm, "weight", width, 0, 1);
+	add_tensor(net, layer, norm, "bias", width, 0, 0);
 }
 
 /* Names in an order of their own: what is learned first, then running statistics. */
 static void
 name_tensors(struct cn_network *net, bool running)
 {
+	static const char *const alone[2] = { "conv.", "norm." };
+	static const char *const parts[CN_RESIDUAL_PARTS][2] = { { "conv1.", "norm1." }, { "conv2.", "norm2." },
+		{ "shortcut.conv.", "shortcut.norm." } };
+
 	for (size_t i = 0; i < net->layers; i++) {
-		const struct cn_layer *l = &net->layer[i];
-		const uint32_t in = (uint32_t)l->in.channels, out = (uint32_t)l->out.channels;
-		const struct cn_shape width = { .rank = 1, .dim = { out } };
+		struct cn_layer *l = &net->layer[i], *conv;
+		const size_t n = convolutions(l, &conv);
 
-		if (l->kind == CN_LAYER_CONV && !running) {
-			add_tensor(net, i, "conv.weight", (struct cn_shape){ 4, { out, in, 3, 3 } }, 9 * (size_t)in, 0);
-			add_tensor(net, i, "norm.weight", width, 0, 1);
-			add_tensor(net, i, "norm.bias", width, 0, 0);
-		} else if (l->kind == CN_LAYER_CONV) {
-			add_tensor(net, i, "norm.running_mean", width, 0, 0);
-			add_tensor(net, i, "norm.running_var", width, 0, 1);
-		} else if (l->kind == CN_LAYER_LINEAR && !running) {
-			const uint32_t from = (uint32_t)cn_extent_count(&l->in);
+		for (size_t k = 0; k < n; k++) {
+			const char *const *names = l->kind == CN_LAYER_CONV ? alone : parts[k];
 
-			add_tensor(net, i, "weight", (struct cn_shape){ 2, { out, from } }, from, 0);
-			add_tensor(net, i, "bias", width, from, 0);
+			name_convolution(net, i, conv + k, names[0], names[1], running);
+		}
+		if (l->kind == CN_LAYER_LINEAR && !running) {
+			const uint32_t from = (uint32_t)cn_extent_count(&l->in), out = (uint32_t)l->out.channels;
+
+			add_tensor(net, i, "", "weight", (struct cn_shape){ 2, { out, from } }, from, 0);
+			add_tensor(net, i, "", "bias", (struct cn_shape){ 1, { out } }, from, 0);
 		}
 	}
 }
@@ -159,6 +226,15 @@ place_tensors(struct cn_network *net, size_t from, size_t to, float *run)
 	return at;
 }
 
+static void
+point_learned(struct cn_network *net, size_t *next, float **value, float **slope)
+{
+	const struct named *named = &net->named[(*next)++];
+
+	*value = named->tensor.data;
+	*slope = net->gradient + (named->tensor.data - net->parameter);
+}
+
 /* Tells the layers where their tensors lie, in the order of name_tensors. */
 static void
 point_layers(struct cn_network *net, size_t learned)
@@ -166,18 +242,19 @@ point_layers(struct cn_network *net, size_t learned)
 	size_t p = 0, r = learned;
 
 	for (size_t i = 0; i < net->layers; i++) {
-		struct cn_layer *l = &net->layer[i];
-		float **const learn[3] = { &l->weight, l->kind == CN_LAYER_CONV ? &l->gamma : &l->bias, &l->beta };
-		float **const slope[3] = { &l->dweight, l->kind == CN_LAYER_CONV ? &l->dgamma : &l->dbias, &l->dbeta };
-		const size_t n = l->kind == CN_LAYER_CONV ? 3 : l->kind == CN_LAYER_LINEAR ? 2 : 0;
+		struct cn_layer *l = &net->layer[i], *conv;
+		const size_t n = convolutions(l, &conv);
 
-		for (size_t k = 0; k < n; k++, p++) {
-			*learn[k] = net->named[p].tensor.data;
-			*slope[k] = net->gradient + (net->named[p].tensor.data - net->parameter);
+		for (size_t k = 0; k < n; k++, conv++) {
+			point_learned(net, &p, &conv->weight, &conv->dweight);
+			point_learned(net, &p, &conv->gamma, &conv->dgamma);
+			point_learned(net, &p, &conv->beta, &conv->dbeta);
+			conv->mean = net->named[r++].tensor.data;
+			conv->variance = net->named[r++].tensor.data;
 		}
-		if (l->kind == CN_LAYER_CONV) {
-			l->mean = net->named[r++].tensor.data;
-			l->variance = net->named[r++].tensor.data;
+		if (l->kind == CN_LAYER_LINEAR) {
+			point_learned(net, &p, &l->weight, &l->dweight);
+			point_learned(net, &p, &l->bias, &l->dbias);
 		}
 	}
 }
@@ -221,7 +298,7 @@ check_ends(const struct cn_network *net, struct cn_err *err)
 	if (net->trunk == 0)
 		return cn_err_set(err, CN_USAGE, "a network needs a layer at least; describe it with --arch");
 	if (end.height * end.width != 1)
-		return cn_err_set(err, CN_USAGE, "the network ends in a map of %zu by %zu; put gap or linear behind", end.height, end.width);
+		return cn_err_set(err, CN_USAGE, "the network ends in a map of %zu by %zu; put gap, flatten or linear behind", end.height, end.width);
 	return 0;
 }
 
@@ -337,6 +414,12 @@ run(struct cn_network *net, const float *input, size_t n, size_t layers, bool tr
 {
 	for (size_t i = 0; i < layers; i++)
 		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, training, net->pool);
+}
+
+int
+cn_network_reserve(struct cn_network *net, size_t n, struct cn_err *err)
+{
+	return err->code ? -1 : make_room(net, n, true, err);
 }
 
 int

@@ -1,9 +1,11 @@
 /*
  * network - a trunk and a head of layers, described by words, that maps samples to vectors and learns.
  *
- * Words: conv:C[/S]  3x3 convolution to C channels, stride S (1), padding 1, batch norm, ReLU
- *        gap         mean over all positions
- *        linear:N    to N numbers, with bias
+ * Words: conv:C[/S][xK]  KxK convolution (3; odd) to C channels, stride S (1), padding K/2, batch norm, ReLU
+ *        res:C[/S]       residual block of two 3x3 convolutions to C channels, the first with stride S (nn/residual.h)
+ *        gap             mean over all positions
+ *        flatten         all numbers of a sample as a vector, channels nearest
+ *        linear:N        to N numbers, with bias
  *        relu
  * Images are (H,W,C) as in streams.  Everything is computed in fixed pieces and summed in a fixed order: the
  * same bits for any number of threads, on one BLAS kernel.
@@ -45,6 +47,9 @@ struct cn_network_tensor cn_network_tensor(const struct cn_network *network, siz
 
 /* What is learned, as one run of floats, and its gradient; returns how many. */
 size_t cn_network_parameters(struct cn_network *network, float **parameter, float **gradient);
+
+/* Memory for training on n samples at once, so that no step needs more.  0 or -1. */
+int cn_network_reserve(struct cn_network *network, size_t n, struct cn_err *err);
 
 /* Training: head output z (n, dim) of n samples; batch norm uses and follows the batch.  0 or -1 (memory). */
 int cn_network_forward(struct cn_network *network, const float *input, size_t n, float *z, struct cn_err *err);
