@@ -119,8 +119,8 @@ add_layer(struct cn_network *net, const char *word, struct cn_err *err)
 	if (net->layers == LAYERS)
 		return cn_err_set(err, CN_USAGE, "a network has at most %d layers", LAYERS);
 	if (!read_layer(word, &layer))
-		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS/STRIDExKERNEL (an odd kernel), res:CHANNELS/STRIDE, "
-			"linear:WIDTH, relu, gap and flatten", word);
+		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS[/STRIDE][xKERNEL] (an odd kernel), "
+			"res:CHANNELS[/STRIDE], linear:WIDTH, relu, gap and flatten", word);
 	if (check_size(&layer, word, err) != 0 || (layer.kind == CN_LAYER_RESIDUAL && cn_residual_init(&layer, err) != 0))
 		return -1;
 	net->layer[net->layers++] = layer;
@@ -267,6 +267,8 @@ place(struct cn_network *net, struct cn_err *err)
 
 	name_tensors(net, true);
 	net->parameters = place_tensors(net, 0, learned, NULL);
+	if (net->parameters > MOST)
+		return cn_err_set(err, CN_USAGE, "the network would have %zu weights; at most %zu are possible", net->parameters, MOST);
 	net->parameter = cn_mem_array(net->parameters + 1, sizeof(float), err);
 	net->gradient = cn_mem_array(net->parameters + 1, sizeof(float), err);
 	net->running = cn_mem_array(place_tensors(net, learned, net->tensors, NULL) + 1, sizeof(float), err);
@@ -282,11 +284,15 @@ static int
 set_input(struct cn_network *net, const struct cn_shape *shape, struct cn_err *err)
 {
 	const uint32_t *dim = shape->dim;
+	size_t count;
 
 	if (shape->rank < 1 || shape->rank > 3)
 		return cn_err_set(err, CN_FAILED, "a sample must have 1 to 3 axes for a network, not %u", shape->rank);
 	net->in = shape->rank == 1 ? (struct cn_extent){ 1, 1, dim[0] }
 		: (struct cn_extent){ dim[0], dim[1], shape->rank == 3 ? dim[2] : 1 };
+	if (!cn_mem_multiply(net->in.height, net->in.width, &count) || !cn_mem_multiply(count, net->in.channels, &count)
+	    || count < 1 || count > MOST)
+		return cn_err_set(err, CN_FAILED, "a sample must have 1 to %zu numbers for a network", MOST);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ struct cn_network_tensor {
 	float *data;
 };
 
-/* For samples of this shape.  A word that is not understood, or does not fit, is a CN_USAGE error that names it. */
+/* For samples of this shape; head "" = none.  A word that is not understood, or does not fit, is a CN_USAGE error that names it. */
 struct cn_network *cn_network_new(const char *arch, const char *head, const struct cn_shape *input, struct cn_pool *pool,
 	struct cn_err *err);
 

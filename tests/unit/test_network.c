@@ -402,14 +402,31 @@ test_words(void)
 {
 	const char *const arch[] = { "conv:0 gap", "conv:8/0", "gap linear:x", "swirl:3", "conv:", "linear:99999999999", "conv:-3 gap",
 		"conv:+3 gap", "conv: 3 gap", "conv:8/2x4 gap", "conv:8x17 gap", "conv:8x3/2 gap", "res:8x3 gap", "linear:8/2", "gap:3", "conv:8 conv:8",
-		"", "conv:18446744073709551617 gap", "conv:65536 conv:65536 gap", "conv:3x", "flattened" };
+		"", "conv:18446744073709551617 gap", "conv:65536 conv:65536 gap", "conv:3x", "flattened", "conv:8/+2 gap",
+		"linear:65536 linear:4000 linear:8 linear:65536 linear:4000" };
 	const struct cn_shape shape = { 3, { H, W, C } };
 
 	for (size_t i = 0; i < sizeof arch / sizeof *arch; i++) {
 		struct cn_err err = { 0 };
-		struct cn_network *network = cn_network_new(arch[i], NULL, &shape, NULL, &err);
+		struct cn_network *network = cn_network_new(arch[i], "", &shape, NULL, &err);
 
 		TAP_OK(!network && err.code == CN_USAGE && err.text[0], "network: '%s' is refused: %s", arch[i], err.text);
+		cn_network_free(network);
+	}
+}
+
+/* Of a hostile model file: a product that would wrap. */
+static void
+test_sizes(void)
+{
+	const struct cn_shape shape[] = { { 3, { 1U << 31, 1U << 31, 4 } }, { 2, { 65536, 65536 } }, { 3, { 0, 4, 4 } },
+		{ 0 }, { 4, { 1, 1, 1, 1 } } };
+
+	for (size_t i = 0; i < sizeof shape / sizeof *shape; i++) {
+		struct cn_err err = { 0 };
+		struct cn_network *network = cn_network_new("gap", "", &shape[i], NULL, &err);
+
+		TAP_OK(!network && err.code == CN_FAILED && err.text[0], "network: impossible samples, %zu: %s", i, err.text);
 		cn_network_free(network);
 	}
 }
@@ -421,7 +438,8 @@ main(void)
 		{ "gap", "linear:8" }, { "flatten", "linear:8" }, { "linear:9 relu linear:7", "" }, { "conv:5 gap", "" },
 		{ "conv:4x1 conv:3x5 gap", "" }, { "conv:5/2 conv:7 gap linear:9 relu", "linear:8" }, { "conv:3/3x7 flatten", "linear:6" },
 		{ "res:2 gap", "linear:4" }, { "res:4 gap", "" }, { "res:3/2 res:3 conv:4 gap", "linear:6 relu linear:5" },
-		{ "conv:5 conv:6/2 gap", "linear:8 relu linear:5" },
+		{ "conv:5 conv:6/2 gap", "linear:8 relu linear:5" }, { "conv:3 res:4/2 res:5 gap", "linear:4" },
+		{ "conv:3/2x5 res:3 flatten", "" },
 	};
 
 	cn_blas_begin();
@@ -434,5 +452,6 @@ main(void)
 	test_same("conv:8 conv:16/2 gap");
 	test_same("res:8 res:16/2 flatten");
 	test_words();
+	test_sizes();
 	return tap_done();
 }
