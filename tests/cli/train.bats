@@ -65,26 +65,36 @@ arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
 	cmp <(cn-export npy --field z a) <(cn-export npy --field z c)
 }
 
-@test "embed: as PyTorch computes it from the same file" {
-	/usr/bin/python3 -c 'import torch' 2>/dev/null || skip 'no torch here'
-	ok "cn-embed -q --pos --layer head -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o h.cns && cn-embed -q -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o t.cns"
-	cn-export npy --field x "$CN_FIXTURES/demo.cns" -o x.npy && cn-export npy --field z t.cns -o t.npy && cn-export npy --field z h.cns -o h.npy
-	cp "$CN_FIXTURES/model.safetensors" m.safetensors
-	cat >check.py <<-'EOP'
-		import json, struct, numpy as np, torch, torch.nn.functional as F
-		b = open("m.safetensors", "rb").read(); n = struct.unpack("<Q", b[:8])[0]; head = json.loads(b[8:8 + n]); head.pop("__metadata__")
-		w = {k: torch.tensor(np.frombuffer(b, "<f4", offset=8 + n + v["data_offsets"][0], count=int(np.prod(v["shape"]))).reshape(v["shape"]).copy()) for k, v in head.items()}
-		x = torch.tensor(np.load("x.npy")).float().div(255).permute(0, 3, 1, 2)
-		for i, stride in ((0, 1), (1, 2)):
-		    k = w[f"trunk.{i}.conv.weight"]
-		    k = k if k.shape[1] == x.shape[1] else k.permute(0, 3, 1, 2)
-		    p = f"trunk.{i}.norm."
-		    x = F.relu(F.batch_norm(F.conv2d(x, k, stride=stride, padding=1), w[p + "running_mean"], w[p + "running_var"], w[p + "weight"], w[p + "bias"]))
-		x = x.mean((2, 3)); h = F.linear(x, w["head.0.weight"], w["head.0.bias"])
-		print(abs(x.numpy() - np.load("t.npy")).max() < 1e-4, abs(h.numpy() - np.load("h.npy")).max() < 1e-4)
-	EOP
-	run /usr/bin/python3 check.py
-	[ "$output" = 'True True' ]
+# What cn-embed makes of $1 by m.safetensors, as /usr/bin/python3 with $2 computes it from the file.
+agrees() {
+	/usr/bin/python3 -c "import numpy, $2" 2>/dev/null || skip "no $2 here"
+	rm -f ./[xth].npy ./[th].cns
+	ok "cn-embed -q -m m.safetensors -o t.cns $1 && cn-embed -q --layer head -m m.safetensors -o h.cns $1"
+	ok "cn-export npy --field x $1 -o x.npy && cn-export npy --field z t.cns -o t.npy && cn-export npy --field z h.cns -o h.npy"
+	ok "/usr/bin/python3 $CN_ROOT/tests/agree_embedding.py $2 m.safetensors x.npy t.npy h.npy"
+}
+
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12 relu linear:9' --head 'linear:7 relu linear:5'"
+
+@test "embed: as numpy computes it from the same file, with every kind of layer" {
+	ok "cn-train -q $every_layer --batch 50 --lr 0.01 -o m.safetensors $CN_FIXTURES/demo.cns"
+	agrees "$CN_FIXTURES/demo-test.cns" numpy
+}
+
+@test "embed: as PyTorch computes it from the same file, with every kind of layer" {
+	ok "cn-train -q $every_layer --batch 50 --lr 0.01 -o m.safetensors $CN_FIXTURES/demo.cns"
+	agrees "$CN_FIXTURES/demo-test.cns" torch
+}
+
+@test "embed: as numpy computes it, of grey pictures of odd size and of vectors" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	/usr/bin/python3 -c 'import numpy as n; r = n.random.RandomState(1)
+n.save("grey.npy", r.randint(0, 256, (60, 11, 14)).astype("u1")); n.save("flat.npy", r.randn(60, 20).astype("f4"))'
+	ok "cn-import npy --field x grey.npy | cn-augment --crop 0.5,1 -o grey.cns && cn-import npy --field x flat.npy | cn-augment --noise 0.1 -o flat.cns"
+	ok "cn-train -q --arch 'conv:4/3 res:4/2 conv:6/2x7 gap' --head linear:4 --batch 20 --lr 0.01 -o m.safetensors grey.cns"
+	agrees grey.cns numpy
+	ok "cn-train -q --arch 'linear:16 relu linear:6' --batch 20 --lr 0.01 -o m.safetensors flat.cns"
+	agrees flat.cns numpy
 }
 
 @test "train: what is missing or wrong is named" {

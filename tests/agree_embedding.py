@@ -1,0 +1,156 @@
+"""Computes a model's embeddings from its safetensors file alone and compares them with those of cn-embed.
+
+usage: agree_embedding.py numpy|torch MODEL X.npy TRUNK.npy HEAD.npy
+
+Prints the greatest difference of each; status 1 when one is above 1e-4 of the greatest magnitude.
+Written from cn-model(5), without a look at the C code: what is read, the layers and their constants.
+"""
+import json
+import struct
+import sys
+
+import numpy as np
+
+
+def load(path):
+    """Metadata, and the tensors as arrays."""
+    with open(path, "rb") as file:
+        length, = struct.unpack("<Q", file.read(8))
+        head = json.loads(file.read(length))
+        data = file.read()
+    meta = head.pop("__metadata__")
+    tensors = {}
+    for name, entry in head.items():
+        begin, end = entry["data_offsets"]
+        assert entry["dtype"] == "F32"
+        tensors[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"])
+    return meta, tensors
+
+
+class Numpy:
+    """The operations in float64."""
+    @staticmethod
+    def start(x):
+        return x.astype(np.float64)
+
+    @staticmethod
+    def conv(x, weight, stride):
+        kernel = weight.shape[2]
+        edge = kernel // 2
+        x = np.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+        rows, columns = x.shape[1] - kernel + 1, x.shape[2] - kernel + 1
+        return sum(x[:, ky:ky + rows:stride, kx:kx + columns:stride] @ weight[:, :, ky, kx].T.astype(np.float64)
+                   for ky in range(kernel) for kx in range(kernel))
+
+    @staticmethod
+    def norm(x, mean, var, weight, bias):
+        return (x - mean) / np.sqrt(var.astype(np.float64) + 1e-5) * weight + bias
+
+    @staticmethod
+    def linear(x, weight, bias):
+        return x.reshape(len(x), -1) @ weight.T.astype(np.float64) + bias
+
+    @staticmethod
+    def relu(x):
+        return np.maximum(x, 0)
+
+    @staticmethod
+    def gap(x):
+        return x.mean((1, 2), keepdims=True)
+
+    @staticmethod
+    def flatten(x):
+        return x.reshape(len(x), -1)
+
+    finish = flatten
+
+
+class Torch:
+    """The operations as PyTorch has them, in float32 and NCHW."""
+    @staticmethod
+    def start(x):
+        return torch.tensor(np.ascontiguousarray(x, np.float32)).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def conv(x, weight, stride):
+        return F.conv2d(x, torch.tensor(weight), stride=stride, padding=weight.shape[2] // 2)
+
+    @staticmethod
+    def norm(x, mean, var, weight, bias):
+        return F.batch_norm(x, torch.tensor(mean), torch.tensor(var), torch.tensor(weight), torch.tensor(bias))
+
+    @staticmethod
+    def linear(x, weight, bias):
+        return F.linear(Torch.flatten(x), torch.tensor(weight), torch.tensor(bias))
+
+    @staticmethod
+    def relu(x):
+        return F.relu(x)
+
+    @staticmethod
+    def gap(x):
+        return x.mean((2, 3), keepdim=True)
+
+    @staticmethod
+    def flatten(x):
+        """Channels nearest, as in the stream."""
+        return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+
+    @staticmethod
+    def finish(x):
+        return Torch.flatten(x).numpy()
+
+
+def apply(ops, words, where, tensors, x):
+    def norm(x, name):
+        return ops.norm(x, *(tensors[name + part] for part in (".running_mean", ".running_var", ".weight", ".bias")))
+
+    def block(x, at, stride):
+        y = ops.relu(norm(ops.conv(x, tensors[at + "conv1.weight"], stride), at + "norm1"))
+        y = norm(ops.conv(y, tensors[at + "conv2.weight"], 1), at + "norm2")
+        if at + "shortcut.conv.weight" in tensors:
+            x = norm(ops.conv(x, tensors[at + "shortcut.conv.weight"], stride), at + "shortcut.norm")
+        return ops.relu(y + x)
+
+    for number, word in enumerate(words.split()):
+        at = f"{where}.{number}."
+        kind, _, rest = word.partition(":")
+        stride = int((rest.partition("x")[0].partition("/")[2]) or 1)
+        if kind == "conv":
+            x = ops.relu(norm(ops.conv(x, tensors[at + "conv.weight"], stride), at + "norm"))
+        elif kind == "res":
+            x = block(x, at, stride)
+        elif kind == "linear":
+            x = ops.linear(x, tensors[at + "weight"], tensors[at + "bias"])
+        else:
+            x = {"relu": ops.relu, "gap": ops.gap, "flatten": ops.flatten}[kind](x)
+    return x
+
+
+def main():
+    ops = {"numpy": Numpy, "torch": Torch}[sys.argv[1]]
+    meta, tensors = load(sys.argv[2])
+    x = np.load(sys.argv[3])
+    kind, shape = meta["cn.input"].split()
+    assert {"uint8": "u8", "float32": "f32"}[str(x.dtype)] == kind and list(x.shape[1:]) == json.loads(shape)
+    if x.ndim == 2:
+        x = x[:, None, None, :]
+    elif x.ndim == 3:
+        x = x[..., None]
+    if meta["cn.norm"] == "divide 255":
+        x = x / 255
+    right = True
+    for name, words, where, path in (("trunk", "cn.arch", "trunk", sys.argv[4]), ("head", "cn.head", "head", sys.argv[5])):
+        x = apply(ops, meta[words], where, tensors, ops.start(x) if where == "trunk" else x)
+        got, want = ops.finish(x), np.load(path)
+        assert got.shape == want.shape, (got.shape, want.shape)
+        apart = abs(got - want).max() / abs(want).max()
+        right = right and bool(apart < 1e-4) and len(np.unique(want.round(4), axis=0)) > 1
+        print(f"{name}: {'x'.join(map(str, want.shape))} vectors are apart by {apart:.1g}")
+    sys.exit(not right)
+
+
+if sys.argv[1:2] == ["torch"]:
+    import torch
+    import torch.nn.functional as F
+main()
