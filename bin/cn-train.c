@@ -52,7 +52,7 @@ struct job {
 	struct cn_reader *in, *bank;
 	struct cn_trainer *trainer;
 	struct cn_feed *feed;
-	struct cn_output *log;
+	struct cn_output *out, *log;
 	uint64_t steps;
 };
 
@@ -81,6 +81,24 @@ open_inputs(struct job *job, const char *path, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
+/* Why there is nothing to do; the end of the stream may say so better. */
+static int
+refuse_steps(const struct job *job, struct cn_err *err)
+{
+	const char *name = cn_reader_name(job->in);
+	struct cn_batch batch = { 0 };
+	int got = 1;
+
+	if (cn_reader_rows_hint(job->in) == 0 && cn_reader_rows(job->in) == 0)
+		got = cn_reader_next(job->in, &batch, err);
+	cn_batch_release(&batch);
+	if (got == 0)
+		return cn_err_set(err, CN_FAILED, "%s has no rows", name);
+	if (got > 0 && cn_reader_rows_hint(job->in) == 0 && job->c->steps == 0)
+		return cn_err_set(err, CN_USAGE, "%s does not say how many rows it has, which the schedule needs; give --steps", name);
+	return cn_err_set(err, CN_FAILED, "%s has fewer rows than one batch of %lld; lower --batch", name, job->c->batch);
+}
+
 static int
 open_trainer(struct job *job, struct cn_err *err)
 {
@@ -88,12 +106,8 @@ open_trainer(struct job *job, struct cn_err *err)
 	const uint64_t known = cn_trainer_steps(job->in, (size_t)c->batch, (uint64_t)c->common.rows);
 
 	job->steps = c->steps ? (uint64_t)c->steps : known;
-	if (job->steps == 0 && cn_reader_rows_hint(job->in) == 0)
-		return cn_err_set(err, CN_USAGE, "%s does not say how many rows it has, which the schedule needs; give --steps",
-			cn_reader_name(job->in));
 	if (job->steps == 0)
-		return cn_err_set(err, CN_FAILED, "%s has fewer rows than one batch of %lld; lower --batch",
-			cn_reader_name(job->in), c->batch);
+		return refuse_steps(job, err);
 	const struct cn_trainer_config config = {
 		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
 		.temperature = c->temperature, .weight_decay = c->weight_decay, .seed = (uint64_t)c->common.seed,
@@ -104,6 +118,18 @@ open_trainer(struct job *job, struct cn_err *err)
 
 	job->trainer = cn_trainer_new(&config, job->in, job->bank, job->pool, err);
 	job->feed = cn_feed_new(job->in, &feed, err);
+	return err->code ? -1 : 0;
+}
+
+/* Before the work, so that a name that cannot be written is noticed at once. */
+static int
+open_outputs(struct job *job, struct cn_err *err)
+{
+	const struct cn_common *common = &job->c->common;
+
+	job->out = cn_output_open(common->output, common->force ? CN_OUTPUT_FORCE : 0, err);
+	if (job->c->log)
+		job->log = cn_output_open(job->c->log, CN_OUTPUT_TEXT, err);
 	return err->code ? -1 : 0;
 }
 
@@ -135,34 +161,38 @@ train(struct job *job, struct cn_err *err)
 	struct cn_progress progress = { 0 };
 	struct cn_trainer_report report = { 0 };
 	const struct cn_batch *batch;
+	uint64_t done = 0;
 
 	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)job->c->batch);
 	while (cn_feed_next(job->feed, &batch, err) > 0 && cn_trainer_step(job->trainer, batch, &report, err) == 0) {
+		done++;
 		write_log(job, &report, err);
 		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
 		cn_progress_add(&progress, batch->rows);
 	}
 	cn_progress_end(&progress);
-	if (!err->code && report.step + 1 < job->steps)
-		cn_tool_say(&tool, "%s ended after %llu of %llu steps", cn_reader_name(job->in),
-			(unsigned long long)report.step + 1, (unsigned long long)job->steps);
+	if (!err->code && done == 0)
+		refuse_steps(job, err);
+	if (!err->code && done < job->steps)
+		cn_tool_say(&tool, "%s ended after %llu of %llu steps", cn_reader_name(job->in), (unsigned long long)done,
+			(unsigned long long)job->steps);
 }
 
 /* The model, with what this program says of itself; then the log. */
 static void
 save(struct job *job, struct cn_err *err)
 {
-	const struct cn_common *common = &job->c->common;
 	struct cn_meta node = { 0 };
 
-	if (job->trainer && !err->code) {
+	if (!err->code) {
 		cn_tool_describe(&tool, job->c, &node, err);
 		cn_meta_set(&node, "input.1", cn_reader_typed(job->in), err);
 		if (job->bank)
 			cn_meta_set(&node, "input.2", cn_reader_typed(job->bank), err);
 		cn_meta_set(&node, "blas", cn_blas_kernel(), err);
-		cn_trainer_save(job->trainer, common->output, common->force, &node, err);
+		cn_trainer_save(job->trainer, job->out, &node, err);
 	}
+	cn_output_finish(job->out, err);
 	if (job->log)
 		cn_output_finish(job->log, err);
 	cn_meta_release(&node);
@@ -180,13 +210,12 @@ main(int argc, char **argv)
 	cn_blas_begin();
 	job.pool = cn_pool_new((size_t)c.common.threads, &err);
 	if (check_options(&c, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
-	    && open_trainer(&job, &err) == 0) {
-		if (c.log)
-			job.log = cn_output_open(c.log, CN_OUTPUT_TEXT, &err);
+	    && open_trainer(&job, &err) == 0 && open_outputs(&job, &err) == 0) {
 		train(&job, &err);
 		save(&job, &err);
 	}
 	cn_output_free(job.log);
+	cn_output_free(job.out);
 	cn_feed_free(job.feed);
 	cn_trainer_free(job.trainer);
 	cn_reader_free(job.bank);

@@ -239,7 +239,7 @@ inherit_model(struct cn_history *history, const struct cn_trainer *t, uint16_t *
 }
 
 int
-cn_trainer_save(struct cn_trainer *t, const char *path, int force, const struct cn_meta *node, struct cn_err *err)
+cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
 {
 	struct cn_history history = { 0 };
 	uint16_t parent[3];
@@ -252,7 +252,7 @@ cn_trainer_save(struct cn_trainer *t, const char *path, int force, const struct 
 		inherit(&history, cn_reader_history(t->bank), parent, &n, err);
 	inherit_model(&history, t, parent, &n, err);
 	cn_history_add(&history, node, parent, n, err);
-	cn_model_save(t->model, path, force, &history, err);
+	cn_model_save(t->model, output, &history, err);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
 }

@@ -7,7 +7,7 @@
  *	trainer = cn_trainer_new(&config, in, bank, pool, &err);
  *	while (cn_feed_next(feed, &batch, &err) > 0 && cn_trainer_step(trainer, batch, &report, &err) == 0)
  *		...
- *	cn_trainer_save(trainer, path, force, node, &err);
+ *	cn_trainer_save(trainer, output, node, &err);
  */
 #ifndef CN_LOSS_TRAINER_H
 #define CN_LOSS_TRAINER_H
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/output.h"
 #include "base/pool.h"
 #include "loss/infonce.h"
 #include "nn/schedule.h"
@@ -53,9 +54,8 @@ struct cn_trainer *cn_trainer_new(const struct cn_trainer_config *config, struct
 int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, struct cn_trainer_report *report,
 	struct cn_err *err);
 
-/* Writes the model; its history is that of the inputs and the initial model, and node (what the program says of itself). */
-int cn_trainer_save(struct cn_trainer *trainer, const char *path, int force, const struct cn_meta *node,
-	struct cn_err *err);
+/* Writes the model into an output that the caller opened and finishes; its history is that of the inputs and the initial model, and node (what the program says of itself). */
+int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, struct cn_err *err);
 
 size_t cn_trainer_slots(const struct cn_trainer *trainer);	/* further negatives of a row, 0 = none */
 void cn_trainer_free(struct cn_trainer *trainer);

@@ -187,7 +187,7 @@ cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err)
 }
 
 int
-cn_model_save(struct cn_model *model, const char *path, int force, const struct cn_history *history, struct cn_err *err)
+cn_model_save(struct cn_model *model, struct cn_output *output, const struct cn_history *history, struct cn_err *err)
 {
 	struct cn_weights weights = { 0 };
 	char *provenance = cn_historyjson_write(history, err);
@@ -202,7 +202,7 @@ cn_model_save(struct cn_model *model, const char *path, int force, const struct 
 		cn_weights_add(&weights, tensor.name, CN_DTYPE_F32, &tensor.shape, tensor.data, err);
 	}
 	if (!err->code)
-		cn_safetensors_write(path, force, &weights, err);
+		cn_safetensors_put(output, &weights, err);
 	cn_weights_release(&weights);
 	return err->code ? -1 : 0;
 }

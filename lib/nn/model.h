@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/meta.h"
+#include "base/output.h"
 #include "base/pool.h"
 #include "nn/network.h"
 #include "stream/history.h"
@@ -31,8 +32,8 @@ struct cn_model *cn_model_new(const char *arch, const char *head, const struct c
 /* From a file; refuses missing or superfluous tensors, wrong shapes and numbers that are not finite, by name. */
 struct cn_model *cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err);
 
-/* To path (NULL = standard output), whole or not at all, with history as cn.provenance.  0 or -1. */
-int cn_model_save(struct cn_model *model, const char *path, int force, const struct cn_history *history,
+/* Into an output that the caller opened and finishes, with history as cn.provenance.  0 or -1. */
+int cn_model_save(struct cn_model *model, struct cn_output *output, const struct cn_history *history,
 	struct cn_err *err);
 
 /* Refuses a field of another type or shape than the model's samples; file is named in the sentence.  0 or -1. */
