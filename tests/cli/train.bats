@@ -194,11 +194,11 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 
 @test "embed: a model that is none, cut, or lies about itself" {
 	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
-	: >empty && head -c 5 "$m" >five && head -c 4000 "$m" >short && { cat "$m"; echo more; } >more
+	: >empty && head -c 5 "$m" >five && head -c 4000 "$m" >short && { cat "$m"; echo more; } >longer
 	refuses 1 "cn-embed -m $d -o e.cns $d" 'not a safetensors file'
 	refuses 1 "cn-embed -m . -o e.cns $d" 'Is a directory'
 	for file in empty five short; do refuses 3 "cn-embed -m $file -o e.cns $d" "$file: cut short"; done
-	refuses 1 "cn-embed -m more -o e.cns $d" '5 bytes behind the last tensor'
+	refuses 1 "cn-embed -m longer -o e.cns $d" '5 bytes behind the last tensor'
 	/usr/bin/python3 -c '' 2>/dev/null || skip 'no python3 here'
 	while IFS='|' read -r change part; do
 		/usr/bin/python3 "$CN_ROOT/tests/edit_model.py" "$m" bad.safetensors "$change"
