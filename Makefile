@@ -53,7 +53,7 @@ full: check
 
 ## bench: measure speed beside other programs
 bench: all
-	@set -e; for script in tests/bench/*.sh; do $$script; done
+	@set -e; for script in tests/bench/*.sh; do echo "== $$script"; $$script; done
 
 ## asan: build with address and undefined behaviour sanitizers into build/asan
 asan:
