@@ -41,15 +41,11 @@ static const struct cn_tool tool = {
 
 /* What the options cannot say row by row. */
 static void
-check(const struct config *c, const char *operand, struct cn_err *err)
+check(const struct config *c, struct cn_err *err)
 {
-	const int from_stdin = !operand || strcmp(operand, "-") == 0;
-
 	if (!c->bank)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream to choose from, "
 			"or the input file once more (a pipe cannot be read twice)");
-	if (from_stdin && c->bank && strcmp(c->bank, "-") == 0)
-		cn_err_set(err, CN_USAGE, "--bank and the input cannot both be standard input");
 	if (c->margin > 0 && c->strategy != CN_STRATEGY_SEMIHARD)
 		cn_err_set(err, CN_USAGE, "--margin is for --strategy semihard");
 	if ((c->max_score <= 1 || c->max_share > 0) && c->strategy == CN_STRATEGY_RANDOM)
@@ -107,7 +103,7 @@ main(int argc, char **argv)
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 
 	cn_blas_begin();
-	check(&c, operand, &err);
+	check(&c, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		bank = cn_step_reader(&step, c.bank, &err);
 		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;

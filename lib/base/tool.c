@@ -162,6 +162,26 @@ check_operands(const struct cn_tool *tool, int n, char **words, struct cn_err *e
 	return 0;
 }
 
+/* Only one input can be standard input: an operand, none at all, or a path among the options. */
+static int
+check_standard_input(const struct cn_tool *tool, const void *config, int n, char **words, struct cn_err *err)
+{
+	const int first = tool->verbs != NULL;
+	int uses = n <= first;
+
+	for (int i = first; i < n; i++)
+		uses += !strcmp(words[i], "-");
+	for (const struct cn_opt *opt = tool->opts; opt->name; opt++) {
+		const char *const *path = find_slot(tool, config, opt->name, CN_OPT_PATH);
+		const bool output = !strcmp(opt->name, "output") || !strcmp(opt->name, "log");
+
+		uses += path && *path && !output && !strcmp(*path, "-");
+	}
+	if (uses > 1)
+		return cn_err_set(err, CN_USAGE, "only one input can be standard input; name a file for the other");
+	return 0;
+}
+
 static void
 end_usage(const struct cn_tool *tool, const struct cn_err *err)
 {
@@ -212,7 +232,8 @@ cn_tool_begin(const struct cn_tool *tool, void *config, int argc, char ***argv)
 			memcpy(begun.words + n, *argv + 1, (size_t)(argc - 1) * sizeof **argv);
 		n = cn_opt_parse(tool->opts, config, argc > 1 ? n + argc - 1 : n, begun.words, &err);
 	}
-	if (err.code || check_levels(tool, config, &err) || check_operands(tool, n, begun.words, &err))
+	if (err.code || check_levels(tool, config, &err) || check_operands(tool, n, begun.words, &err)
+	    || check_standard_input(tool, config, n, begun.words, &err))
 		end_usage(tool, &err);
 	begun.words[n] = NULL;
 	begun.quiet = find_flag(tool, config, "quiet");

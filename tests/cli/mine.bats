@@ -97,7 +97,7 @@ print(n.shape, all((n[a, j] == x[row[k[a, j]]]).all() for a in range(len(k)) for
 	z=$CN_FIXTURES/z.cns
 	refuses 2 "cn-mine $z -o m" '--bank is needed'
 	refuses 2 "cn-mine <$z | cat" '--bank is needed'
-	refuses 2 "cn-mine --bank - <$z | cat" 'both be standard input'
+	refuses 2 "cn-mine --bank - <$z | cat" 'only one input can be standard input'
 	refuses 2 "cn-mine --margin 0.1 --bank $z $z -o m" '--margin is for'
 	refuses 2 "cn-mine --strategy random --max-score 0.5 --bank $z $z -o m" '--max-score'
 	refuses 1 "cn-mine --bank $CN_FIXTURES/demo.cns $CN_FIXTURES/demo.cns -o m" "no field 'z'"

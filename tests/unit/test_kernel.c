@@ -26,7 +26,7 @@ slow_sum(const float *term, size_t n)
 static void
 sums_in_order(struct cn_rng *rng)
 {
-	float a[300], b[300], product[300], square[300];
+	float a[300] = { 0 }, b[300] = { 0 }, product[300] = { 0 }, square[300] = { 0 };
 	int dots = 1, distances = 1;
 
 	for (size_t n = 0; n <= 300; n++) {
