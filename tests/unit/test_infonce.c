@@ -107,7 +107,7 @@ published(struct cn_err *err)
 	uint32_t index[4] = { 0, 1, 2, 3 };
 	float z[16], v[8];
 	struct setting s = { .rows = 3, .dim = 2, .temperature = 0.1, .z = z, .v = v, .index = index };
-	double mean = 0;
+	double mean = 0, anchors = 0;
 
 	circle(z, v3, 6);
 	TAP_NEAR(fast_loss(&s, NULL, NULL, NULL, err).loss, 2.132605041472752, 1e-5, "V3 at temperature 0.1");
@@ -128,9 +128,13 @@ published(struct cn_err *err)
 		circle(z, p6[i], 2);
 		circle(v, others[i], 4);
 		index[3] = i == 3 ? 3 : CN_INFONCE_NONE;
-		mean += fast_loss(&s, NULL, NULL, NULL, err).loss / 4;
+		const double loss = fast_loss(&s, NULL, NULL, NULL, err).loss;
+
+		mean += loss / 4;
+		anchors += loss * (i == 3 ? 2 : 1) / 5;	/* label 0: three anchors, each in half of its pairs */
 	}
 	TAP_NEAR(mean, 0.29814310064393834, 1e-5, "P6: mean over its positive pairs");
+	TAP_NEAR(anchors, 0.35294241571744217, 1e-5, "P6: mean over its anchors");
 }
 
 /* Logits 2 | 1, 0.5, -1 at temperature 1/4, by vectors in space as far from one view as from the other. */
@@ -231,6 +235,46 @@ differences(size_t rows, size_t dim, size_t slots, size_t n, struct cn_err *err)
 	cn_mem_free(dv);
 }
 
+/* Of mined samples and constant vectors (neg_z) behind them, the samples alone get a gradient: the same as of all. */
+static void
+constants(struct cn_err *err)
+{
+	struct setting s = draw(5, 6, 4, 7, err);
+	const struct cn_infonce_config config = { s.rows, s.dim, s.slots, s.n, s.temperature };
+	float dz[2][60], dv[2][42];
+	struct cn_infonce_result r[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct cn_infonce *loss = cn_infonce_new(&config, NULL, err);
+		const struct cn_infonce_extra extra = { s.slots, s.index, s.weight, s.logq, s.v, s.n, i ? 3 : 7, dv[i] };
+
+		for (size_t k = 0; k < 42; k++)
+			dv[i][k] = 77;
+		cn_infonce_run(loss, s.z, s.rows, &extra, dz[i], &r[i]);
+		cn_infonce_free(loss);
+	}
+	TAP_OK(memcmp(dv[0], dv[1], 18 * sizeof(float)) == 0, "samples before constant vectors have the same gradient");
+	TAP_OK(dv[1][18] == 77 && dv[1][41] == 77, "constant vectors have none");
+	TAP_OK(r[0].loss == r[1].loss && memcmp(dz[0], dz[1], sizeof(dz[0])) == 0, "but count in the loss all the same");
+	drop(&s);
+}
+
+/* x and pos may change places. */
+static void
+swapped(struct cn_err *err)
+{
+	struct setting s = draw(6, 5, 3, 4, err);
+	float other[60], *kept = s.z;
+	const double loss = fast_loss(&s, NULL, NULL, NULL, err).loss;
+
+	memcpy(other, s.z + 30, 30 * sizeof(float));
+	memcpy(other + 30, s.z, 30 * sizeof(float));
+	s.z = other;
+	TAP_NEAR(fast_loss(&s, NULL, NULL, NULL, err).loss, loss, 1e-6, "views may change places");
+	s.z = kept;
+	drop(&s);
+}
+
 /* Masked slots do nothing at all; constants among the negatives are left without a gradient. */
 static void
 masks(struct cn_err *err)
@@ -318,6 +362,8 @@ main(void)
 	differences(3, 4, 0, 0, &err);
 	differences(5, 6, 4, 7, &err);
 	differences(40, 3, 2, 5, &err);
+	constants(&err);
+	swapped(&err);
 	masks(&err);
 	means(&err);
 	same_bits(&err);
