@@ -140,8 +140,8 @@ group_at(const struct job *job, size_t i)
 }
 
 /*
- * Sums and sums of squares over one sample's positions, by channel: four positions as floats, which are then added
- * up as doubles.
+ * Sums and sums of squares over one sample's positions, by channel, four positions at a time.  In doubles: the variance is
+ * a small difference of large sums where the mean is far from 0.
  */
 CN_CLONES static void
 sum_sample(const float *restrict y, size_t places, size_t channels, double *restrict sums)
@@ -151,15 +151,16 @@ sum_sample(const float *restrict y, size_t places, size_t channels, double *rest
 	memset(sums, 0, 2 * channels * sizeof(*sums));
 	for (; p + 4 <= places; p += 4, y += 4 * channels)
 		for (size_t c = 0; c < channels; c++) {
-			const float a = y[c], b = y[channels + c], d = y[2 * channels + c], e = y[3 * channels + c];
+			const double a = (double)y[c], b = (double)y[channels + c];
+			const double d = (double)y[2 * channels + c], e = (double)y[3 * channels + c];
 
-			sums[c] += (double)((a + b) + (d + e));
-			sums[channels + c] += (double)((a * a + b * b) + (d * d + e * e));
+			sums[c] += (a + b) + (d + e);
+			sums[channels + c] += (a * a + b * b) + (d * d + e * e);
 		}
 	for (; p < places; p++, y += channels)
 		for (size_t c = 0; c < channels; c++) {
 			sums[c] += (double)y[c];
-			sums[channels + c] += (double)(y[c] * y[c]);
+			sums[channels + c] += (double)y[c] * (double)y[c];
 		}
 }
 
@@ -262,7 +263,7 @@ cut_relu(const float *restrict out, float *restrict dy, size_t n)
 		dy[i] = out[i] > 0 ? dy[i] : 0;
 }
 
-/* Sums of a sample by channel: of dy, and of dy times the normed value; four positions as floats, as above. */
+/* Sums of a sample by channel: of dy, and of dy times the normed value; four positions as floats, then as doubles. */
 CN_CLONES static void
 sum_slopes(const struct cn_layer *l, const float *restrict y, const float *restrict dy, double *restrict sums)
 {

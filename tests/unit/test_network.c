@@ -291,6 +291,30 @@ test_outputs(const char *arch, const char *head)
 	cn_network_free(network);
 }
 
+/* Samples far from 0 (degrees Kelvin, years): the variance of a batch is then a small difference. */
+static void
+test_far(const char *arch)
+{
+	static float z[N * DIM], kept[N * SIZE];
+	struct cn_network *network = make(arch, "", NULL);
+	struct cn_err err = { 0 };
+	struct twin t;
+
+	memcpy(kept, input, sizeof kept);
+	for (size_t i = 0; i < N * SIZE; i++)
+		input[i] += 1000;
+	twin_init(&t, network, true);
+	const double *want = twin_output(&t, arch, "");
+
+	cn_network_forward(network, input, N, z, &err);
+	const double far = apart(z, want, N * cn_network_dim(network, CN_NETWORK_HEAD));
+
+	TAP_OK(!err.code && far < 1e-4, "network: '%s' on samples about 1000 (apart by %.1g)", arch, far);
+	memcpy(input, kept, sizeof kept);
+	twin_release(&t);
+	cn_network_free(network);
+}
+
 /* Running statistics follow the batch by a tenth, the variance unbiased. */
 static void
 test_statistics(void)
@@ -449,6 +473,8 @@ main(void)
 		test_gradient(networks[i][0], networks[i][1]);
 	}
 	test_statistics();
+	test_far("conv:4x1 conv:3x5 gap");
+	test_far("res:4 gap");
 	test_same("conv:8 conv:16/2 gap");
 	test_same("res:8 res:16/2 flatten");
 	test_words();
