@@ -2,6 +2,7 @@
 load ../helper
 
 arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12 relu linear:9' --head 'linear:7 relu linear:5'"
 
 @test "train: same bytes for any number of threads, and two runs" {
 	ok "cn-augment --epochs 2 --shuffle --crop 0.5,1 $CN_FIXTURES/demo.cns -o p.cns"
@@ -10,6 +11,9 @@ arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
 	same 2.safetensors 3.safetensors
 	ok "cn-train -q $arch p.cns >4.safetensors"
 	same 1.safetensors 4.safetensors
+	for t in 1 2 3; do ok "cn-train -q -T$t $every_layer --batch 40 p.cns >every.$t"; done
+	same every.1 every.2
+	same every.2 every.3
 }
 
 @test "train: seeds give other models" {
@@ -73,8 +77,6 @@ agrees() {
 	ok "cn-export npy --field x $1 -o x.npy && cn-export npy --field z t.cns -o t.npy && cn-export npy --field z h.cns -o h.npy"
 	ok "/usr/bin/python3 $CN_ROOT/tests/agree_embedding.py $2 m.safetensors x.npy t.npy h.npy"
 }
-
-every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12 relu linear:9' --head 'linear:7 relu linear:5'"
 
 @test "embed: as numpy computes it from the same file, with every kind of layer" {
 	ok "cn-train -q $every_layer --batch 50 --lr 0.01 -o m.safetensors $CN_FIXTURES/demo.cns"
