@@ -3,7 +3,7 @@
 . "$(dirname "$0")/measure.bash"
 peers=$(beside peers) || { echo "$peers"; exit 0; }
 /usr/bin/python3 -c 'import torchvision' 2>/dev/null || { echo 'skipped: no torchvision here'; exit 0; }
-cd "$work"
+cd "$work" || exit
 recipe='--shuffle --crop 0.2,1 --flip 0.5 --jitter 0.4,0.4,0.4,0.1 --grey 0.2'
 
 # Views per second of SIDE ROWS EPOCHS, writing included, reading and starting too.

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/measure.bash"
 peers=$(beside peers) || { echo "$peers"; exit 0; }
 /usr/bin/python3 -c 'import faiss' 2>/dev/null || { echo 'skipped: no faiss here'; exit 0; }
-cd "$work"
+cd "$work" || exit
 
 /usr/bin/python3 -c 'import numpy as n
 r = n.random.default_rng(1)

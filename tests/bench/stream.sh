@@ -2,7 +2,7 @@
 # stream.sh - MB/s of decoded data that cn-cat reads, verifies and writes again, beside zstd -dc | zstd -1 -c of the same bytes.
 # CN_BENCH_MB of each kind (1024): u8 images and f32 vectors.
 . "$(dirname "$0")/measure.bash"
-cd "$work"
+cd "$work" || exit
 size=${CN_BENCH_MB:-1024}
 
 # measure NAME FIELD...: NAME.cns, whose fields these are but for a little, against their bytes alone in a zstd file.

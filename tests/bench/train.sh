@@ -8,7 +8,7 @@ peers=$(beside peers) && data=$(beside data) || { echo "$peers ${data:-}"; exit 
 [ $# -eq 0 ] || seeds=("$@")
 export OPENBLAS_NUM_THREADS=1
 
-cd "$work"
+cd "$work" || exit
 for split in train test; do
 	cn-import image "$data/cifar10/cifar10-jpeg.tar.zst" --match "$split/*" --interleave -n 20000 -o $split.cns
 done
