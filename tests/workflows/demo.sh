@@ -16,7 +16,7 @@ first() {
 	cn-augment --epochs 3 --shuffle -s "$1" train.cns |
 		cn-train -q -s "$1" --arch 'conv:16 conv:32/2 conv:64/2 conv:128/2 gap' --head 'linear:128 relu linear:64' \
 			--batch 16 --temperature 0.1 --lr 6e-4 -o "first.$1.safetensors"
-	cn-augment --shuffle -s "10$1" train.cns -o "pairs.$1.cns"
+	cn-augment --epochs 2 -n 13000 --shuffle -s "10$1" train.cns -o "pairs.$1.cns"
 }
 
 # It then learns on, from the same pairs in the same order, beside the other rows of its batch with four more negatives
@@ -48,7 +48,7 @@ second() {
 }
 export -f first choose second
 
-echo 'training three first encoders, then each further with four choices of negatives (about two minutes) ...' >&2
+echo 'training three first encoders, then each further with four choices of negatives (two to three minutes) ...' >&2
 printf '%s\n' 0 1 2 | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I{} bash -eu -o pipefail -c 'first {}'
 for seed in 0 1 2; do printf "%s $seed\n" hard generated mixed random; done |
 	xargs -P "$(getconf _NPROCESSORS_ONLN)" -L 1 bash -eu -o pipefail -c 'second "$@"' second
