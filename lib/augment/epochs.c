@@ -27,10 +27,10 @@ cn_epochs_hold(const struct cn_epochs_config *config)
 static int
 refuse_memory(const struct cn_epochs_config *config, const struct cn_reader *in, uint64_t need, struct cn_err *err)
 {
-	return cn_err_set(err, CN_FAILED, "%s: holding its rows takes %s%llu MiB, more than --memory allows (%llu MiB); raise it, "
+	return cn_err_set(err, CN_FAILED, "%s: holding its rows takes %s%llu KiB, more than --memory allows (%llu KiB); raise it, "
 		"or use --epochs 1 without --shuffle, which holds nothing", cn_reader_name(in),
-		cn_reader_rows_hint(in) ? "" : "at least ", (unsigned long long)((need + (1 << 20) - 1) >> 20),
-		(unsigned long long)(config->memory >> 20));
+		cn_reader_rows_hint(in) ? "" : "at least ", (unsigned long long)((need + 1023) >> 10),
+		(unsigned long long)(config->memory >> 10));
 }
 
 /* Bytes of memory a row takes: its fields and its place in the order. */

@@ -38,9 +38,9 @@ check_size(const struct cn_bank *bank, const struct cn_bank_config *config, cons
 		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows is too large, at most 4294967294 are possible",
 			file, (unsigned long long)rows);
 	if (config->memory && rows > config->memory / each)
-		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows takes %llu MiB, more than --memory allows (%llu MiB)",
-			file, (unsigned long long)rows, (unsigned long long)(rows * each >> 20),
-			(unsigned long long)(config->memory >> 20));
+		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows takes %llu KiB, more than --memory allows (%llu KiB)",
+			file, (unsigned long long)rows, (unsigned long long)((rows * each + 1023) >> 10),
+			(unsigned long long)(config->memory >> 10));
 	return 0;
 }
 

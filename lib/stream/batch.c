@@ -37,7 +37,7 @@ make_columns(struct cn_batch *batch, size_t capacity, struct cn_err *err)
 int
 cn_batch_room(struct cn_batch *batch, const struct cn_schema *schema, size_t rows, struct cn_err *err)
 {
-	batch->sealed = false;
+	batch->sealed = 0;
 	if (rows > batch->capacity || !cn_schema_equal(&batch->schema, schema)) {
 		drop_columns(batch);
 		if (&batch->schema != schema)
@@ -83,7 +83,7 @@ enlarge(struct cn_batch *batch, size_t capacity, struct cn_err *err)
 static int
 reserve(struct cn_batch *batch, size_t rows, struct cn_err *err)
 {
-	batch->sealed = false;
+	batch->sealed = 0;
 	if (rows <= batch->capacity)
 		return 0;
 	return enlarge(batch, rows / 2 > batch->capacity ? rows : rows + batch->capacity / 2, err);

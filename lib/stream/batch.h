@@ -5,12 +5,11 @@
  *
  * A batch fresh from a reader is sealed: it carries its verified chunk digest, and a writer that stores
  * it unchanged need not compute it again.  Who writes into the columns of a sealed batch sets sealed to
- * false; every function here that changes rows does.  (Forgetting it is noticed: the next reader refuses.)
+ * 0; every function here that changes rows does.  (Forgetting it is noticed: the next reader refuses.)
  */
 #ifndef CN_STREAM_BATCH_H
 #define CN_STREAM_BATCH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +22,7 @@ struct cn_batch {
 	size_t rows;
 	size_t capacity;	/* rows that fit */
 	unsigned char *column[CN_SCHEMA_FIELDS];	/* owned, 64-byte aligned */
-	bool sealed;		/* digest holds for exactly these rows and first_row */
+	size_t sealed;		/* digest holds for first_row and exactly so many rows; 0 = none */
 	unsigned char digest[32];
 };
 

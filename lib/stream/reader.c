@@ -76,7 +76,7 @@ decode(struct cn_reader *reader, struct cn_block *block, const struct cn_parcel 
 	if (memcmp(batch->digest, chunk->digest, CN_SEAL_BYTES) != 0)
 		return cn_err_set(err, CN_INTEGRITY, "%s: its digest does not match", place);
 	batch->first_row = chunk->first_row;
-	batch->sealed = true;
+	batch->sealed = chunk->rows;
 	return 1;
 }
 

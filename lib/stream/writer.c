@@ -253,7 +253,10 @@ pack(void *context, size_t i, size_t worker)
 		chunk.part[f] = (struct cn_chunk_part){ .filter = (uint8_t)filter, .packed = (uint32_t)n, .raw = raw };
 		job->size += n;
 	}
-	cn_frame_chunk_digest(schema, chunk.first_row, chunk.rows, job->batch.column, chunk.digest);
+	if (job->batch.sealed == job->batch.rows)
+		memcpy(chunk.digest, job->batch.digest, sizeof(chunk.digest));
+	else
+		cn_frame_chunk_digest(schema, chunk.first_row, chunk.rows, job->batch.column, chunk.digest);
 	memcpy(job->digest, chunk.digest, sizeof(job->digest));
 	cn_frame_chunk_store(&chunk, schema->n, job->packed);
 }
@@ -304,11 +307,16 @@ cn_writer_put(struct cn_writer *writer, const struct cn_batch *batch, struct cn_
 		struct cn_batch *chunk = &writer->job[writer->current].batch;
 		const size_t room = writer->head.chunk_rows - chunk->rows;
 		const size_t n = batch->rows - from < room ? batch->rows - from : room;
+		const bool whole = chunk->rows == 0 && n == batch->rows && batch->sealed == n && batch->first_row == writer->rows;
 
 		if (chunk->rows == 0)
 			chunk->first_row = writer->rows;
 		if (cn_batch_append(chunk, batch, from, n, err))
 			return -1;
+		if (whole) {	/* as it was read: its digest still holds */
+			chunk->sealed = n;
+			memcpy(chunk->digest, batch->digest, sizeof(chunk->digest));
+		}
 		from += n;
 		writer->rows += n;
 		if (chunk->rows == writer->head.chunk_rows && ++writer->current == writer->n_jobs
