@@ -1,4 +1,5 @@
 /* cn-train - train an encoder by contrast: pairs in, a safetensors file out. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -14,9 +15,10 @@
 struct config {
 	struct cn_common common;
 	const char *arch, *head, *init, *bank, *log;
-	double temperature, lr, weight_decay;
-	long long batch, steps;
-	int loss, optimizer, schedule;
+	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, gamma;
+	long long batch, steps, warmup;
+	int loss, optimizer, nesterov, decay_of, schedule;
+	struct cn_reals milestones;
 };
 
 static const struct cn_opt opts[] = {
@@ -27,11 +29,25 @@ static const struct cn_opt opts[] = {
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
 	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
 	{ 0, "bank", CN_PATH(bank), "file", .help = "Find the samples that neg_id names in this stream" },
-	{ 0, "optimizer", CN_CHOICE(optimizer), "name", "adam", .choices = "adam", .help = "Move the weights by this rule" },
+	{ 0, "optimizer", CN_CHOICE(optimizer), "name", "adam", .choices = CN_OPTIMIZER_CHOICES, .help = "Move the weights by this rule" },
+	{ 0, "momentum", CN_REAL(momentum), "number", "0.9", 0, 0.99999,
+		.help = "Keep this part of the last direction (adam's first beta); onecycle has its own" },
+	{ 0, "beta2", CN_REAL(beta2), "number", "0.999", 0, 0.9999999,
+		.help = "Keep this part of the last squares of the gradient, in adam, adamw and lamb" },
+	{ 0, "nesterov", CN_FLAG(nesterov), .help = "Look ahead along the momentum, in sgd and lars" },
+	{ 0, "trust", CN_REAL(trust), "number", "0.001", 0, 1000, .help = "Move a tensor by this part of its length, in lars" },
 	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 0, 1000, .help = "Learn at this rate, at most" },
 	{ 0, "schedule", CN_CHOICE(schedule), "name", "onecycle", .choices = CN_SCHEDULE_CHOICES,
 		.help = "Vary the rate over the steps in this way" },
-	{ 0, "weight-decay", CN_REAL(weight_decay), "number", "1e-6", 0, 1000, .help = "Add this part of the weights to their gradient" },
+	{ 0, "warmup", CN_INT(warmup), "steps", "0", 0, 9e15, .help = "Raise the rate to --lr over so many steps first" },
+	{ 0, "milestones", CN_REALS(milestones), "parts", "0.6,0.8", 0, 1, .help = "Lower the rate after these parts of schedule step" },
+	{ 0, "gamma", CN_REAL(gamma), "number", "0.1", 0, 1, .help = "Multiply the rate by this at each milestone" },
+	{ 0, "weight-decay", CN_REAL(weight_decay), "number", "1e-6", 0, 1000, .help = "Pull the weights towards 0 by this part" },
+	{ 0, "decay-of", CN_CHOICE(decay_of), "which", "auto", .choices = "auto|all|weights",
+		.help = "Decay all, or neither biases nor batch norm, as is auto in lars and lamb" },
+	{ 0, "clip-norm", CN_REAL(clip_norm), "length", "0", 0, 1e30, .help = "Shorten a longer gradient to this, 0 for none" },
+	{ 0, "ema", CN_REAL(ema), "decay", "0", 0, 0.9999999,
+		.help = "Write the exponential moving average of the weights, keeping this part each step" },
 	{ 0, "steps", CN_INT(steps), "count", "0", 0, 9e15, .help = "Stop after this many steps, 0 for as many as the input has batches" },
 	{ 0, "log", CN_PATH(log), "file", .silent = 1, .help = "Write a line of numbers for each step there" },
 	CN_OPT_ROWS_ROW, CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_OUT_ROWS,
@@ -64,6 +80,10 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "which network? describe it with --arch (and --head), or start from a model with --init");
 	if (c->init && (c->arch || *c->head))
 		return cn_err_set(err, CN_USAGE, "--init brings its own network; leave out --arch and --head");
+	if (c->warmup && c->schedule == CN_SCHEDULE_ONECYCLE)
+		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
+	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
+		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
 	return 0;
 }
 
@@ -99,6 +119,25 @@ refuse_steps(const struct job *job, struct cn_err *err)
 	return cn_err_set(err, CN_FAILED, "%s has fewer rows than one batch of %lld; lower --batch", name, job->c->batch);
 }
 
+static bool
+decay_all(const struct config *c)
+{
+	enum { AUTO, ALL };
+
+	return c->decay_of == ALL
+		|| (c->decay_of == AUTO && c->optimizer != CN_OPTIMIZER_LARS && c->optimizer != CN_OPTIMIZER_LAMB);
+}
+
+static struct cn_schedule
+schedule(const struct config *c, uint64_t steps)
+{
+	struct cn_schedule s = { .kind = (enum cn_schedule_kind)c->schedule, .lr = c->lr, .momentum = c->momentum,
+		.steps = steps, .warmup = (uint64_t)c->warmup, .gamma = c->gamma, .milestones = c->milestones.n };
+
+	memcpy(s.milestone, c->milestones.value, sizeof s.milestone);
+	return s;
+}
+
 static int
 open_trainer(struct job *job, struct cn_err *err)
 {
@@ -108,10 +147,16 @@ open_trainer(struct job *job, struct cn_err *err)
 	job->steps = c->steps ? (uint64_t)c->steps : known;
 	if (job->steps == 0)
 		return refuse_steps(job, err);
+	if ((uint64_t)c->warmup >= job->steps)
+		return cn_err_set(err, CN_USAGE, "--warmup %lld leaves none of the %llu steps for the rest", c->warmup,
+			(unsigned long long)job->steps);
 	const struct cn_trainer_config config = {
 		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
-		.temperature = c->temperature, .weight_decay = c->weight_decay, .seed = (uint64_t)c->common.seed,
-		.schedule = { .kind = (enum cn_schedule_kind)c->schedule, .lr = c->lr, .steps = job->steps },
+		.temperature = c->temperature, .seed = (uint64_t)c->common.seed,
+		.optimizer = { .kind = (enum cn_optimizer_kind)c->optimizer, .beta2 = c->beta2, .weight_decay = c->weight_decay,
+			.trust = c->trust, .nesterov = c->nesterov },
+		.decay_all = decay_all(c), .clip = c->clip_norm, .average = c->ema,
+		.schedule = schedule(c, job->steps),
 	};
 	const struct cn_feed_config feed = { .rows = (size_t)c->batch, .limit = (uint64_t)c->common.rows,
 		.batches = (uint64_t)c->steps };

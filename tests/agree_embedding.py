@@ -23,7 +23,7 @@ def load(path):
     for name, entry in head.items():
         begin, end = entry["data_offsets"]
         assert entry["dtype"] == "F32"
-        tensors[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"])
+        tensors[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"]).copy()
     return meta, tensors
 
 
@@ -73,15 +73,15 @@ class Torch:
 
     @staticmethod
     def conv(x, weight, stride):
-        return F.conv2d(x, torch.tensor(weight), stride=stride, padding=weight.shape[2] // 2)
+        return F.conv2d(x, torch.as_tensor(weight), stride=stride, padding=weight.shape[2] // 2)
 
     @staticmethod
     def norm(x, mean, var, weight, bias):
-        return F.batch_norm(x, torch.tensor(mean), torch.tensor(var), torch.tensor(weight), torch.tensor(bias))
+        return F.batch_norm(x, torch.as_tensor(mean), torch.as_tensor(var), torch.as_tensor(weight), torch.as_tensor(bias))
 
     @staticmethod
     def linear(x, weight, bias):
-        return F.linear(Torch.flatten(x), torch.tensor(weight), torch.tensor(bias))
+        return F.linear(Torch.flatten(x), torch.as_tensor(weight), torch.as_tensor(bias))
 
     @staticmethod
     def relu(x):
@@ -127,16 +127,18 @@ def apply(ops, words, where, tensors, x):
     return x
 
 
+def extents(x):
+    """Samples as (rows, height, width, channels)."""
+    return x[:, None, None, :] if x.ndim == 2 else x[..., None] if x.ndim == 3 else x
+
+
 def main():
     ops = {"numpy": Numpy, "torch": Torch}[sys.argv[1]]
     meta, tensors = load(sys.argv[2])
     x = np.load(sys.argv[3])
     kind, shape = meta["cn.input"].split()
     assert {"uint8": "u8", "float32": "f32"}[str(x.dtype)] == kind and list(x.shape[1:]) == json.loads(shape)
-    if x.ndim == 2:
-        x = x[:, None, None, :]
-    elif x.ndim == 3:
-        x = x[..., None]
+    x = extents(x)
     if meta["cn.norm"] == "divide 255":
         x = x / 255
     right = True
@@ -150,7 +152,8 @@ def main():
     sys.exit(not right)
 
 
-if sys.argv[1:2] == ["torch"]:
+if sys.argv[1:2] != ["numpy"]:
     import torch
     import torch.nn.functional as F
-main()
+if __name__ == "__main__":
+    main()

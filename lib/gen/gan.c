@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "gen/gan.h"
 #include "gen/mlp.h"
-#include "nn/adam.h"
+#include "nn/optimizer.h"
 #include "tensor/kernel.h"
 
 #include "base/banned.h"
@@ -19,7 +19,7 @@ enum { HIDDEN = 128 };
 struct cn_gan {
 	struct cn_gan_config config;
 	struct cn_mlp *net[2];		/* by enum cn_gan_side */
-	struct cn_adam *adam[2];
+	struct cn_optimizer *adam[2];
 	struct cn_rng_key key;
 	float *noise;			/* (rows, CN_GAN_DRAWS, CN_GAN_LATENT) */
 	float *made;			/* (rows, CN_GAN_DRAWS, dim) */
@@ -47,10 +47,11 @@ cn_gan_new(const struct cn_gan_config *config, struct cn_err *err)
 	gan->across = cn_mem_array(rows * CN_GAN_DRAWS, sizeof(float), err);
 	gan->length = cn_mem_array(rows * CN_GAN_DRAWS, sizeof(float), err);
 	for (int side = 0; side < 2 && !err->code; side++) {
-		size_t n;
+		const struct cn_optimizer_config adam = { .kind = CN_OPTIMIZER_ADAM, .beta2 = 0.9 };
+		struct cn_optimizer_part all = { 0 };
 
-		cn_mlp_weights(gan->net[side], &n);
-		gan->adam[side] = cn_adam_new(n, err);
+		cn_mlp_weights(gan->net[side], &all.n);
+		gan->adam[side] = cn_optimizer_new(&adam, &all, 1, err);
 	}
 	if (!err->code)
 		return gan;
@@ -65,7 +66,7 @@ cn_gan_free(struct cn_gan *gan)
 		return;
 	for (int side = 0; side < 2; side++) {
 		cn_mlp_free(gan->net[side]);
-		cn_adam_free(gan->adam[side]);
+		cn_optimizer_free(gan->adam[side]);
 	}
 	cn_mem_free(gan->noise);
 	cn_mem_free(gan->made);
@@ -359,11 +360,11 @@ cn_gan_loss(struct cn_gan *gan, enum cn_gan_side side, const struct cn_gan_round
 static void
 step(struct cn_gan *gan, enum cn_gan_side side)
 {
-	const struct cn_adam_rates rates = { gan->config.lr, 0.5, 0.9, 1e-8, 0 };
+	const struct cn_optimizer_rates rates = { .lr = gan->config.lr, .momentum = 0.5, .scale = 1 };
 	size_t n;
 	float *weights = cn_mlp_weights(gan->net[side], &n);
 
-	cn_adam_step(gan->adam[side], &rates, weights, cn_mlp_gradient(gan->net[side]), gan->config.pool);
+	cn_optimizer_step(gan->adam[side], &rates, weights, cn_mlp_gradient(gan->net[side]), gan->config.pool);
 }
 
 void

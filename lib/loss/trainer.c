@@ -1,11 +1,11 @@
-/* trainer - one step after the other: gather, forward, loss, backward, Adam. */
+/* trainer - one step after the other: gather, forward, loss, backward, move. */
 #include <math.h>
 
 #include "base/mem.h"
 #include "data/historyjson.h"
 #include "loss/extra.h"
 #include "loss/trainer.h"
-#include "nn/adam.h"
+#include "nn/average.h"
 #include "nn/model.h"
 #include "tensor/kernel.h"
 
@@ -18,7 +18,8 @@ struct cn_trainer {
 	struct cn_model *model;
 	struct cn_network *network;	/* the model's */
 	struct cn_infonce *loss;
-	struct cn_adam *adam;
+	struct cn_optimizer *optimizer;
+	struct cn_average *average;	/* of the weights, or NULL */
 	struct cn_extra extra;
 	const void **sample;	/* what goes through the network: 2B views, then further negatives */
 	float *input;		/* the same as numbers */
@@ -104,6 +105,29 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
+/* The optimizer by tensors, of which those of two axes or more decay in any case. */
+static int
+make_optimizer(struct cn_trainer *t, struct cn_err *err)
+{
+	const size_t tensors = cn_network_tensors(t->network);
+	struct cn_optimizer_part *part = cn_mem_array(tensors + 1, sizeof(*part), err);
+	size_t parts = 0;
+
+	for (size_t at = 0; part && at < t->n; parts++) {
+		const struct cn_network_tensor tensor = cn_network_tensor(t->network, parts);
+
+		part[parts] = (struct cn_optimizer_part){ .at = at, .n = cn_shape_count(&tensor.shape),
+			.decays = t->config.decay_all || tensor.shape.rank >= 2 };
+		at += part[parts].n;
+	}
+	if (part)
+		t->optimizer = cn_optimizer_new(&t->config.optimizer, part, parts, err);
+	if (t->config.average > 0)
+		t->average = cn_average_new(t->network, err);
+	cn_mem_free(part);
+	return err->code ? -1 : 0;
+}
+
 struct cn_trainer *
 cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, struct cn_reader *bank,
 	struct cn_pool *pool, struct cn_err *err)
@@ -121,8 +145,8 @@ cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, str
 	if (check_fields(t, err) == 0 && make_model(t, err) == 0) {
 		t->dim = cn_network_dim(t->network, CN_NETWORK_HEAD);
 		t->n = cn_network_parameters(t->network, &t->parameter, &t->gradient);
-		t->adam = cn_adam_new(t->n, err);
-		make_room(t, err);
+		if (make_optimizer(t, err) == 0)
+			make_room(t, err);
 	}
 	if (!err->code)
 		return t;
@@ -137,7 +161,8 @@ cn_trainer_free(struct cn_trainer *t)
 		return;
 	cn_model_free(t->model);
 	cn_infonce_free(t->loss);
-	cn_adam_free(t->adam);
+	cn_optimizer_free(t->optimizer);
+	cn_average_free(t->average);
 	cn_extra_release(&t->extra);
 	cn_mem_free((void *)t->sample);
 	cn_mem_free(t->input);
@@ -185,12 +210,25 @@ refuse_step(const struct cn_trainer *t, const struct cn_batch *batch, const char
 		(unsigned long long)batch->first_row, (unsigned long long)(batch->first_row + batch->rows - 1));
 }
 
+/* Moves the weights by the schedule; a gradient longer than clip is cut to it as torch's clip_grad_norm_ does. */
+static void
+move(struct cn_trainer *t, struct cn_trainer_report *report)
+{
+	const double clip = t->config.clip, most = clip / (report->gradient + 1e-6);
+	struct cn_optimizer_rates rates = { .scale = clip > 0 && most < 1 ? most : 1 };
+
+	cn_schedule_at(&t->config.schedule, t->step, &rates.lr, &rates.momentum);
+	report->lr = rates.lr;
+	cn_optimizer_step(t->optimizer, &rates, t->parameter, t->gradient, t->pool);
+	if (t->average)
+		cn_average_follow(t->average, t->config.average);
+	t->step++;
+}
+
 int
 cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_trainer_report *report,
 	struct cn_err *err)
 {
-	struct cn_adam_rates rates = { .beta2 = 0.999, .eps = 1e-8, .weight_decay = t->config.weight_decay };
-
 	*report = (struct cn_trainer_report){ .step = t->step };
 	if (err->code || cn_extra_gather(&t->extra, batch, err) != 0)
 		return -1;
@@ -204,13 +242,10 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 		return refuse_step(t, batch, "loss", err);
 	if (cn_network_backward(t->network, t->dz, err) != 0)
 		return -1;
-	report->gradient = (double)sqrtf(cn_kernel_dot(t->gradient, t->gradient, t->n));
+	report->gradient = sqrt(cn_kernel_squares(t->gradient, t->n));
 	if (!isfinite(report->gradient))
 		return refuse_step(t, batch, "gradient", err);
-	cn_schedule_at(&t->config.schedule, t->step, &report->lr, &rates.beta1);
-	rates.lr = report->lr;
-	cn_adam_step(t->adam, &rates, t->parameter, t->gradient, t->pool);
-	t->step++;
+	move(t, report);
 	return 0;
 }
 
@@ -252,7 +287,11 @@ cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_
 		inherit(&history, cn_reader_history(t->bank), parent, &n, err);
 	inherit_model(&history, t, parent, &n, err);
 	cn_history_add(&history, node, parent, n, err);
+	if (t->average)
+		cn_average_swap(t->average);
 	cn_model_save(t->model, output, &history, err);
+	if (t->average)
+		cn_average_swap(t->average);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
 }

@@ -12,12 +12,14 @@
 #ifndef CN_LOSS_TRAINER_H
 #define CN_LOSS_TRAINER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/output.h"
 #include "base/pool.h"
 #include "loss/infonce.h"
+#include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
@@ -28,7 +30,11 @@ struct cn_trainer_config {
 	const char *arch, *head;	/* of a new network; NULL with init */
 	const char *init;		/* model to start from, or NULL */
 	size_t batch;			/* rows of a step */
-	double temperature, weight_decay;
+	double temperature;
+	struct cn_optimizer_config optimizer;
+	bool decay_all;			/* weight decay also moves biases and batch norm, not only matrices and kernels */
+	double clip;			/* longest gradient, 0 = any */
+	double average;			/* decay of the moving average of weights that is saved; 0 = the last weights are */
 	struct cn_schedule schedule;
 	uint64_t seed;			/* of a new network's weights */
 };
@@ -36,7 +42,7 @@ struct cn_trainer_config {
 struct cn_trainer_report {
 	uint64_t step;			/* 0 = first */
 	double lr;
-	double gradient;		/* Euclidean norm over all weights */
+	double gradient;		/* Euclidean norm over all weights, before it is clipped */
 	struct cn_infonce_result loss;
 };
 

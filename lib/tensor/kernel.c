@@ -81,3 +81,14 @@ cn_kernel_normalize(float *x, size_t rows, size_t n)
 			x[i] = (float)(x[i] / length);
 	}
 }
+
+double
+cn_kernel_squares(const float *x, size_t n)
+{
+	const size_t run = 1024;
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i += run)
+		sum += (double)cn_kernel_dot(x + i, x + i, n - i < run ? n - i : run);
+	return sum;
+}

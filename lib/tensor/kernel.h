@@ -13,6 +13,9 @@
 float cn_kernel_dot(const float *a, const float *b, size_t n);
 float cn_kernel_distance2(const float *a, const float *b, size_t n);	/* squared Euclidean */
 
+/* Sum of squares, in double over runs of 1024 numbers. */
+double cn_kernel_squares(const float *x, size_t n);
+
 /* x /= max(|x|, 1e-12) for each of the rows (rows, n). */
 void cn_kernel_normalize(float *x, size_t rows, size_t n);
 

@@ -1,4 +1,4 @@
-# cn-train and cn-embed: models that are the same everywhere, and that others can read.
+# cn-train: models that are the same everywhere, learned as others would learn them; with cn-embed, what both refuse.
 load ../helper
 
 arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
@@ -13,6 +13,10 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 	same 1.safetensors 4.safetensors
 	for t in 1 2 3; do ok "cn-train -q -T$t $every_layer --batch 40 p.cns >every.$t"; done
 	same every.1 every.2
+	for o in adamw sgd lars lamb adagrad; do
+		for t in 1 3; do ok "cn-train -q -T$t $arch --optimizer $o --ema 0.9 --clip-norm 1 p.cns >$o.$t"; done
+		same $o.1 $o.3
+	done
 	same every.2 every.3
 }
 
@@ -26,6 +30,24 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 	[ "$(head -n 1 log | cut -f 1-3)" = "$(printf 'step\tloss\tlr')" ]
 	[ "$(wc -l <log)" = $((1 + 20 * 5)) ]
 	awk 'NR > 1 && NR < 7 { first += $2 } NR > 96 { last += $2 } END { exit !(last < first) }' log
+}
+
+@test "train: twenty steps as PyTorch takes them, with every optimizer it has" {
+	/usr/bin/python3 -c 'import numpy, torch' 2>/dev/null || skip 'no torch here'
+	net="--arch 'conv:8 res:12/2 conv:16/2x5 gap' --head 'linear:16 relu linear:12'"
+	ok "cn-import demo -n 400 -s 3 --size 16 | cn-augment --epochs 2 --crop 0.3,1 --flip 0.5 --jitter 0.4,0.4,0.4,0.1 -o p.cns"
+	ok "cn-export npy --field x p.cns -o x.npy && cn-export npy --field pos p.cns -o pos.npy"
+	ok "cn-train -q $net --batch 40 --steps 1 --lr 0 -o init.safetensors p.cns"
+	while IFS='|' read -r options optimizer; do
+		ok "cn-train -q --init init.safetensors --batch 40 --schedule constant $options --log log -o m.safetensors p.cns"
+		ok "/usr/bin/python3 -W ignore $CN_ROOT/tests/agree_training.py init.safetensors m.safetensors log x.npy pos.npy 40 0.2 '$optimizer'"
+	done <<-'END'
+		--lr 2e-4 --weight-decay 0.01|torch.optim.Adam(p, 2e-4, weight_decay=0.01)
+		--lr 2e-4 --weight-decay 0.1 --optimizer adamw|torch.optim.AdamW(p, 2e-4, weight_decay=0.1)
+		--lr 0.002 --weight-decay 0.05 --optimizer sgd|torch.optim.SGD(p, 0.002, momentum=0.9, weight_decay=0.05)
+		--lr 0.002 --weight-decay 0 --optimizer sgd --nesterov --momentum 0.8|torch.optim.SGD(p, 0.002, momentum=0.8, nesterov=True)
+		--lr 1e-4 --weight-decay 0 --optimizer adagrad|torch.optim.Adagrad(p, 1e-4)
+	END
 }
 
 @test "train: the steps are full batches of each epoch, also of epochs that were cut off" {
@@ -43,11 +65,36 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 }
 
 @test "train: every option that can change the model does" {
-	ok "cn-train -q $arch -o plain.safetensors $CN_FIXTURES/demo.cns"
-	for way in '--temperature 0.5' '--lr 0.01' '--schedule cosine' '--schedule constant' '--weight-decay 0.1' '--steps 2' '-n 120' '--batch 20'; do
-		ok "cn-train -q $arch $way -o m.safetensors $CN_FIXTURES/demo.cns"
-		run ! cmp -s <(tail -c 1000 plain.safetensors) <(tail -c 1000 m.safetensors)
+	: >models
+	for way in ''  '--temperature 0.5' '--lr 0.01' '--schedule cosine' '--schedule constant' '--weight-decay 0.1' '--steps 2' \
+		'--schedule linear' '--schedule step' '--schedule step --gamma 0.5' '--schedule step --milestones 0.5' '--schedule linear --warmup 2' \
+		'--schedule cosine --momentum 0.8' '--beta2 0.99' '--clip-norm 0.1' '--ema 0.9' '--weight-decay 0.1 --decay-of weights' \
+		'--optimizer adamw' '--optimizer sgd' '--optimizer sgd --nesterov' '--optimizer lars' '--optimizer lars --trust 0.1' \
+		'--optimizer lars --weight-decay 1 --decay-of all' '--optimizer lamb' '--optimizer adagrad' \
+		'-n 120' '--batch 20'; do
+		ok "cn-train -q $arch $way -o m.safetensors $CN_FIXTURES/demo.cns && tail -c 1000 m.safetensors | md5sum >>models"
 	done
+	[ "$(sort -u models | wc -l)" -eq "$(wc -l <models)" ] || { sort models | uniq -d; return 1; }
+}
+
+@test "train: what is clipped is the step, and the average follows the weights" {
+	d=$CN_FIXTURES/demo.cns
+	ok "cn-train -q $arch --optimizer sgd --momentum 0 --weight-decay 0 --schedule constant --lr 0.1 --steps 1 --log long -o long.safetensors $d"
+	ok "cn-train -q $arch --optimizer sgd --momentum 0 --weight-decay 0 --schedule constant --lr 1 --clip-norm 1e-3 --steps 1 --log short -o short.safetensors $d"
+	[ "$(tail -n 1 long | cut -f 7)" = "$(tail -n 1 short | cut -f 7)" ]
+	ok "cn-train -q $arch --lr 0 --steps 1 -o start.safetensors $d"
+	ok "cn-train -q $arch --ema 0.25 --optimizer sgd --momentum 0 --weight-decay 0 --schedule constant --lr 0.1 --steps 1 -o mean.safetensors $d"
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	ok "/usr/bin/python3 - <<'END'
+import sys; sys.argv = ['', 'numpy']; sys.path.insert(0, '$CN_ROOT/tests')
+import numpy as np
+from agree_embedding import load
+start, long, short, mean = ({k: v.astype('f8') for k, v in load(n + '.safetensors')[1].items()} for n in ('start', 'long', 'short', 'mean'))
+learned = [k for k in start if 'running' not in k]
+way = np.sqrt(sum(((short[k] - start[k]) ** 2).sum() for k in learned))
+assert abs(way - 1e-3) < 1e-5, way
+for k in learned: assert np.allclose(mean[k], 0.25 * start[k] + 0.75 * long[k], atol=1e-7), k
+END"
 }
 
 @test "train: further negatives matter, by value, by reference and as vectors" {
@@ -59,44 +106,6 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 v.safetensors)
 	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 z.safetensors)
 	run ! cmp -s <(tail -c 1000 0.safetensors) <(tail -c 1000 i.safetensors)
-}
-
-@test "embed: the same for any number of threads, and any chunk" {
-	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
-	ok "cn-embed -T1 -m $m $d >a && cn-embed -T3 -m $m $d >b"
-	same a b
-	ok "cn-cat --chunk-rows 7 $d | cn-embed -m $m -o c"
-	cmp <(cn-export npy --field z a) <(cn-export npy --field z c)
-}
-
-# What cn-embed makes of $1 by m.safetensors, as /usr/bin/python3 with $2 computes it from the file.
-agrees() {
-	/usr/bin/python3 -c "import numpy, $2" 2>/dev/null || skip "no $2 here"
-	rm -f ./[xth].npy ./[th].cns
-	ok "cn-embed -q -m m.safetensors -o t.cns $1 && cn-embed -q --layer head -m m.safetensors -o h.cns $1"
-	ok "cn-export npy --field x $1 -o x.npy && cn-export npy --field z t.cns -o t.npy && cn-export npy --field z h.cns -o h.npy"
-	ok "/usr/bin/python3 $CN_ROOT/tests/agree_embedding.py $2 m.safetensors x.npy t.npy h.npy"
-}
-
-@test "embed: as numpy computes it from the same file, with every kind of layer" {
-	ok "cn-train -q $every_layer --batch 50 --lr 0.01 -o m.safetensors $CN_FIXTURES/demo.cns"
-	agrees "$CN_FIXTURES/demo-test.cns" numpy
-}
-
-@test "embed: as PyTorch computes it from the same file, with every kind of layer" {
-	ok "cn-train -q $every_layer --batch 50 --lr 0.01 -o m.safetensors $CN_FIXTURES/demo.cns"
-	agrees "$CN_FIXTURES/demo-test.cns" torch
-}
-
-@test "embed: as numpy computes it, of grey pictures of odd size and of vectors" {
-	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
-	/usr/bin/python3 -c 'import numpy as n; r = n.random.RandomState(1)
-n.save("grey.npy", r.randint(0, 256, (60, 11, 14)).astype("u1")); n.save("flat.npy", r.randn(60, 20).astype("f4"))'
-	ok "cn-import npy --field x grey.npy | cn-augment --crop 0.5,1 -o grey.cns && cn-import npy --field x flat.npy | cn-augment --noise 0.1 -o flat.cns"
-	ok "cn-train -q --arch 'conv:4/3 res:4/2 conv:6/2x7 gap' --head linear:4 --batch 20 --lr 0.01 -o m.safetensors grey.cns"
-	agrees grey.cns numpy
-	ok "cn-train -q --arch 'linear:16 relu linear:6' --batch 20 --lr 0.01 -o m.safetensors flat.cns"
-	agrees flat.cns numpy
 }
 
 @test "train: what is missing or wrong is named" {
@@ -184,46 +193,16 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 
 @test "train: nonsense in options is refused by name, with the range" {
 	for way in '--batch 0' '--batch 1' '--batch -5' '--batch 99999999999999999999' '--batch 8x' '--lr -1' '--lr nan' '--lr inf' "--lr ''" \
-		'--lr 1e3x' '--temperature 0' '--temperature -1' '--weight-decay -1' '--steps -1' '--schedule never' '--loss triplet' '--optimizer sgd'; do
+		'--lr 1e3x' '--temperature 0' '--temperature -1' '--weight-decay -1' '--steps -1' '--schedule never' '--loss triplet' '--optimizer newton' \
+		'--momentum 1' '--beta2 1' '--ema 1' '--clip-norm -1' '--decay-of biases' '--milestones 2' '--gamma -1' '--warmup -1' '--trust -1'; do
 		refuses 2 "cn-train $arch $way -o m.safetensors $CN_FIXTURES/demo.cns" "cn-train: ${way%% *} "
 		[ "$(wc -l <<<"$stderr")" -eq 1 ]
 	done
 	refuses 2 "cn-train $arch --init $CN_FIXTURES/model.safetensors -o m.safetensors $CN_FIXTURES/demo.cns" 'leave out --arch and --head'
 	refuses 2 "cn-train --batch 20 --arch 'conv:8' -o m.safetensors $CN_FIXTURES/demo.cns" 'ends in a map of 16 by 16; put gap, flatten or linear behind'
+	refuses 2 "cn-train $arch --nesterov -o m.safetensors $CN_FIXTURES/demo.cns" 'belongs to --optimizer sgd and lars'
+	refuses 2 "cn-train $arch --warmup 2 -o m.safetensors $CN_FIXTURES/demo.cns" 'has a warm-up of its own'
+	refuses 2 "cn-train $arch --schedule cosine --warmup 5 -o m.safetensors $CN_FIXTURES/demo.cns" 'leaves none of the 5 steps'
 	refuses 2 "cn-train $arch --bank $CN_FIXTURES/demo.cns -o m.safetensors $CN_FIXTURES/demo.cns" 'leave out --bank'
 	[ ! -e m.safetensors ]
-}
-
-@test "embed: a model that is none, cut, or lies about itself" {
-	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
-	: >empty && head -c 5 "$m" >five && head -c 4000 "$m" >short && { cat "$m"; echo more; } >longer
-	refuses 1 "cn-embed -m $d -o e.cns $d" 'not a safetensors file'
-	refuses 1 "cn-embed -m . -o e.cns $d" 'Is a directory'
-	for file in empty five short; do refuses 3 "cn-embed -m $file -o e.cns $d" "$file: cut short"; done
-	refuses 1 "cn-embed -m longer -o e.cns $d" '5 bytes behind the last tensor'
-	/usr/bin/python3 -c '' 2>/dev/null || skip 'no python3 here'
-	while IFS='|' read -r change part; do
-		/usr/bin/python3 "$CN_ROOT/tests/edit_model.py" "$m" bad.safetensors "$change"
-		refuses 1 "cn-embed -m bad.safetensors -o e.cns $d" "bad.safetensors: $part"
-		refuses 1 "cn-train --init bad.safetensors --batch 20 -o m.safetensors $d" "bad.safetensors: $part"
-	done <<-'END'
-		h["head.0.bias"]["shape"] = [-16]|tensor 'head.0.bias': extent
-		h["head.0.bias"]["shape"] = [-4, -4]|tensor 'head.0.bias': extent
-		h["head.0.bias"]["data_offsets"] = [-64, 0]|tensor 'head.0.bias': data_offsets
-		h["head.0.bias"]["shape"] = [4294967312]|tensor 'head.0.bias': extent
-		h["head.0.bias"]["dtype"] = "I32"|tensor 'head.0.bias' is i32 [16] where f32 [16] is needed
-		h["head.0.weight"]["shape"] = [256]|tensor 'head.0.weight' is f32 [256] where f32 [16,16] is needed
-		h["__metadata__"]["cn.arch"] = "conv:-8 conv:16/2 gap"|no layer 'conv:-8'
-		h["__metadata__"]["cn.arch"] = "conv:8 conv:16/2"|the network ends in a map of 8 by 8
-		h["__metadata__"]["cn.arch"] = "conv:9 conv:16/2 gap"|tensor 'trunk.0.conv.weight' is f32 [8,3,3,3] where f32 [9,3,3,3] is needed
-		h["__metadata__"]["cn.arch"] = "conv:8 res:16/2 gap"|12 tensors where its cn.arch and cn.head ask for
-		h["__metadata__"]["cn.arch"] = "linear:65536 linear:4000"|the network would have 312609200 weights
-		h["__metadata__"]["cn.input"] = "u8 [-16,16,3]"|cannot feed cn.input 'u8 [-16,16,3]'
-		h["__metadata__"]["cn.input"] = "u8 [16,16,3,9]"|a sample must have 1 to 3 axes
-		h["__metadata__"]["cn.input"] = "u8 [2147483647,2147483647,3]"|a sample must have 1 to
-		h["__metadata__"]["cn.norm"] = "imagenet"|cannot feed cn.input 'u8 [16,16,3]' with cn.norm 'imagenet'
-		del h["__metadata__"]["cn.arch"]|not a model of cn-train: no cn.arch
-		del h["__metadata__"]|not a model of cn-train: no cn.arch
-	END
-	[ ! -e e.cns ] && [ ! -e m.safetensors ]
 }

@@ -1,11 +1,11 @@
-/* schedule: rates and beta1 equal PyTorch's, step by step. */
+/* schedule: rates and momenta equal PyTorch's, step by step. */
 #include "nn/schedule.h"
 #include "tap.h"
 #include "base/banned.h"
 
 struct want {
 	uint64_t step;
-	double lr, beta1;
+	double lr, momentum;
 };
 
 /*
@@ -52,21 +52,39 @@ static const struct want half[] = {
 	{ 5, 0.001, 0.9 }, { 8, 0.00019098300562505268, 0.9 }, { 9, 4.894348370484647e-05, 0.9 },
 };
 
+/* MultiStepLR(o, [6, 8], 0.1), LinearLR(o, 1, 0, 10), and LinearLR(o, 1/4, 1, 3) followed by CosineAnnealingLR(o, 6) at step 4. */
+static const struct want stairs[] = {
+	{ 0, 2e-3, 0.9 }, { 5, 2e-3, 0.9 }, { 6, 2e-4, 0.9 }, { 7, 2e-4, 0.9 }, { 8, 2e-5, 0.9 }, { 9, 2e-5, 0.9 },
+};
+static const struct want line[] = { { 0, 2e-3, 0.9 }, { 1, 1.8e-3, 0.9 }, { 7, 6e-4, 0.9 }, { 9, 2e-4, 0.9 } };
+static const struct want warm[] = {
+	{ 0, 5e-4, 0.9 }, { 1, 1e-3, 0.9 }, { 2, 1.5e-3, 0.9 }, { 3, 2e-3, 0.9 }, { 4, 2e-3, 0.9 },
+	{ 5, 0.0018660254037844389, 0.9 }, { 7, 1e-3, 0.9 }, { 9, 0.0001339745962155613, 0.9 },
+};
+/* Warmed up for 5 of 15 steps, the parts are those of the 10 that follow. */
+static const struct want late[] = { { 0, 4e-4, 0.9 }, { 10, 2e-3, 0.9 }, { 11, 2e-4, 0.9 }, { 13, 2e-5, 0.9 } };
+
+static void
+follow_from(struct cn_schedule schedule, const struct want *want, size_t n)
+{
+	char name[64];
+
+	schedule.lr = 2e-3;
+	schedule.momentum = 0.9;
+	for (size_t i = 0; i < n; i++) {
+		double lr, momentum;
+
+		cn_schedule_at(&schedule, want[i].step, &lr, &momentum);
+		snprintf(name, sizeof(name), "kind %d, step %d of %d", (int)schedule.kind, (int)want[i].step, (int)schedule.steps);
+		TAP_NEAR(lr, want[i].lr, 1e-9, name);
+		TAP_NEAR(momentum, want[i].momentum, 1e-12, name);
+	}
+}
+
 static void
 follow(enum cn_schedule_kind kind, uint64_t steps, const struct want *want, size_t n)
 {
-	const struct cn_schedule schedule = { .kind = kind, .lr = 2e-3, .steps = steps };
-
-	char name[64];
-
-	for (size_t i = 0; i < n; i++) {
-		double lr, beta1;
-
-		cn_schedule_at(&schedule, want[i].step, &lr, &beta1);
-		snprintf(name, sizeof(name), "kind %d, step %d of %d", (int)kind, (int)want[i].step, (int)steps);
-		TAP_NEAR(lr, want[i].lr, 1e-9, name);
-		TAP_NEAR(beta1, want[i].beta1, 1e-12, name);
-	}
+	follow_from((struct cn_schedule){ .kind = kind, .steps = steps }, want, n);
 }
 
 int
@@ -83,5 +101,11 @@ main(void)
 	follow(CN_SCHEDULE_COSINE, 10, half, sizeof(half) / sizeof(*half));
 	follow(CN_SCHEDULE_CONSTANT, 0, same, 3);
 	follow(CN_SCHEDULE_ONECYCLE, 1, &(struct want){ 0, 8e-09, 0.95 }, 1);
+	follow(CN_SCHEDULE_LINEAR, 10, line, 4);
+	follow_from((struct cn_schedule){ .kind = CN_SCHEDULE_COSINE, .steps = 10, .warmup = 4 }, warm, 8);
+	follow_from((struct cn_schedule){ .kind = CN_SCHEDULE_STEP, .steps = 10, .milestone = { 0.6, 0.8 }, .milestones = 2, .gamma = 0.1 },
+		stairs, 6);
+	follow_from((struct cn_schedule){ .kind = CN_SCHEDULE_STEP, .steps = 15, .warmup = 5, .milestone = { 0.6, 0.8 },
+		.milestones = 2, .gamma = 0.1 }, late, 4);
 	return tap_done();
 }
