@@ -14,10 +14,10 @@
 
 struct config {
 	struct cn_common common;
-	const char *arch, *head, *init, *bank, *log;
+	const char *arch, *head, *init, *bank, *loss, *log;
 	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, gamma;
 	long long batch, steps, warmup;
-	int loss, optimizer, nesterov, decay_of, schedule;
+	int optimizer, nesterov, decay_of, schedule;
 	struct cn_reals milestones;
 };
 
@@ -25,7 +25,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "arch", CN_TEXT(arch), "words", .help = "Build this trunk, as 'conv:32 conv:64/2 gap'; see cn-model(5)" },
 	{ 0, "head", CN_TEXT(head), "words", "", .help = "Put this head on it for the loss, as 'linear:256 relu linear:64'" },
 	{ 0, "init", CN_PATH(init), "model", .help = "Start from this model's weights instead of fresh ones" },
-	{ 0, "loss", CN_CHOICE(loss), "name", "infonce", .choices = "infonce", .help = "Minimise this" },
+	{ 0, "loss", CN_TEXT(loss), "words", "infonce", .help = "Minimise this, a sum of losses as 'hcl:beta=1 + 0.1*uniformity'" },
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
 	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
 	{ 0, "bank", CN_PATH(bank), "file", .help = "Find the samples that neg_id names in this stream" },
@@ -84,6 +84,8 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
 		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
+	if (cn_objective_check(c->loss, err) != 0)
+		return -1;
 	return 0;
 }
 
@@ -152,7 +154,7 @@ open_trainer(struct job *job, struct cn_err *err)
 			(unsigned long long)job->steps);
 	const struct cn_trainer_config config = {
 		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
-		.temperature = c->temperature, .seed = (uint64_t)c->common.seed,
+		.loss = c->loss, .temperature = c->temperature, .seed = (uint64_t)c->common.seed,
 		.optimizer = { .kind = (enum cn_optimizer_kind)c->optimizer, .beta2 = c->beta2, .weight_decay = c->weight_decay,
 			.trust = c->trust, .nesterov = c->nesterov },
 		.decay_all = decay_all(c), .clip = c->clip_norm, .average = c->ema,
@@ -182,7 +184,7 @@ static void
 write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err)
 {
 	static const char names[] = "step\tloss\tlr\tpos_sim\tneg_sim\taccuracy\tgrad_norm";
-	const struct cn_infonce_result *l = &r->loss;
+	const struct cn_objective_result *l = &r->loss;
 	const int extra = cn_trainer_slots(job->trainer) > 0;
 	char line[512];
 

@@ -17,12 +17,13 @@ struct cn_trainer {
 	struct cn_pool *pool;
 	struct cn_model *model;
 	struct cn_network *network;	/* the model's */
-	struct cn_infonce *loss;
+	struct cn_objective *loss;
 	struct cn_optimizer *optimizer;
 	struct cn_average *average;	/* of the weights, or NULL */
 	struct cn_extra extra;
 	const void **sample;	/* what goes through the network: 2B views, then further negatives */
 	float *input;		/* the same as numbers */
+	int32_t *label;		/* of each view, or NULL where the loss needs none */
 	float *z, *dz;		/* (samples, dim) output of the head, with neg_z behind; gradient of the loss */
 	float *parameter, *gradient;	/* the network's, n of each */
 	size_t n, dim;
@@ -84,6 +85,14 @@ make_model(struct cn_trainer *t, struct cn_err *err)
 	return cn_model_check(t->model, x, cn_reader_name(t->in), err);
 }
 
+static void
+need_labels(struct cn_trainer *t, struct cn_err *err)
+{
+	if (cn_schema_need(cn_reader_schema(t->in), cn_reader_name(t->in), "label", CN_DTYPE_I32, 0,
+		"this loss takes samples of one label for positives", err) >= 0)
+		t->label = cn_mem_array(2 * t->config.batch, sizeof(*t->label), err);
+}
+
 /* Everything whose size depends on the batch. */
 static int
 make_room(struct cn_trainer *t, struct cn_err *err)
@@ -93,14 +102,16 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 	if (cn_extra_init(&t->extra, t->in, t->bank, rows, t->dim, err) != 0)
 		return -1;
 	const size_t samples = 2 * rows + t->extra.samples_max, vectors = samples + t->extra.vectors_max;
-	const struct cn_infonce_config loss = { .rows = rows, .dim = t->dim, .slots = t->extra.slots,
+	const struct cn_objective_sizes sizes = { .rows = rows, .dim = t->dim, .slots = t->extra.slots,
 		.vectors = vectors - 2 * rows, .temperature = t->config.temperature };
 
 	t->sample = cn_mem_array(samples, sizeof(*t->sample), err);
 	t->input = cn_mem_array(samples, cn_model_input(t->model) * sizeof(float), err);
 	t->z = cn_mem_array(vectors, t->dim * sizeof(float), err);
 	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
-	t->loss = cn_infonce_new(&loss, t->pool, err);
+	t->loss = cn_objective_new(t->config.loss, &sizes, t->pool, err);
+	if (t->loss && cn_objective_labelled(t->loss))
+		need_labels(t, err);
 	cn_network_reserve(t->network, samples, err);
 	return err->code ? -1 : 0;
 }
@@ -160,12 +171,13 @@ cn_trainer_free(struct cn_trainer *t)
 	if (!t)
 		return;
 	cn_model_free(t->model);
-	cn_infonce_free(t->loss);
+	cn_objective_free(t->loss);
 	cn_optimizer_free(t->optimizer);
 	cn_average_free(t->average);
 	cn_extra_release(&t->extra);
 	cn_mem_free((void *)t->sample);
 	cn_mem_free(t->input);
+	cn_mem_free(t->label);
 	cn_mem_free(t->z);
 	cn_mem_free(t->dz);
 	cn_mem_free(t);
@@ -178,6 +190,8 @@ list_samples(struct cn_trainer *t, const struct cn_batch *batch)
 	const int x = cn_schema_find(&batch->schema, "x"), pos = cn_schema_find(&batch->schema, "pos");
 	const size_t rows = batch->rows;
 
+	for (size_t i = 0; i < rows && t->label; i++)
+		t->label[i] = t->label[rows + i] = *(const int32_t *)cn_batch_at(batch, cn_schema_find(&batch->schema, "label"), i);
 	for (size_t i = 0; i < rows; i++) {
 		t->sample[i] = cn_batch_at(batch, x, i);
 		t->sample[rows + i] = cn_batch_at(batch, pos, i);
@@ -189,17 +203,20 @@ list_samples(struct cn_trainer *t, const struct cn_batch *batch)
 
 /* Loss of the head's output and its gradient in dz. */
 static void
-compare(struct cn_trainer *t, size_t rows, struct cn_infonce_result *result)
+compare(struct cn_trainer *t, size_t rows, struct cn_objective_result *result)
 {
 	const size_t behind = 2 * rows * t->dim;
-	const struct cn_infonce_extra extra = { .slots = t->extra.slots, .index = t->extra.index,
+	const struct cn_objective_extra extra = { .slots = t->extra.slots, .index = t->extra.index,
 		.weight = t->extra.weight, .logq = t->extra.logq, .z = t->z + behind,
 		.n = t->extra.samples + t->extra.vectors, .n_gradient = t->extra.samples, .dz = t->dz + behind };
 
 	if (t->extra.vectors)
 		memcpy(t->z + behind + t->extra.samples * t->dim, t->extra.vector,
 			t->extra.vectors * t->dim * sizeof(float));
-	cn_infonce_run(t->loss, t->z, rows, t->extra.slots ? &extra : NULL, t->dz, result);
+	const struct cn_objective_batch views = { .rows = rows, .z = t->z, .label = t->label,
+		.extra = t->extra.slots ? &extra : NULL, .dz = t->dz };
+
+	cn_objective_run(t->loss, &views, result);
 }
 
 static int
@@ -238,7 +255,7 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 	if (cn_network_forward(t->network, t->input, samples, t->z, err) != 0)
 		return -1;
 	compare(t, batch->rows, &report->loss);
-	if (!isfinite(report->loss.loss) || !isfinite(report->loss.extra))
+	if (!isfinite(report->loss.loss) || !isfinite(report->loss.positive) || !isfinite(report->loss.extra))
 		return refuse_step(t, batch, "loss", err);
 	if (cn_network_backward(t->network, t->dz, err) != 0)
 		return -1;

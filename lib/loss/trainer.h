@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "base/output.h"
 #include "base/pool.h"
-#include "loss/infonce.h"
+#include "loss/objective.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "stream/batch.h"
@@ -30,6 +30,7 @@ struct cn_trainer_config {
 	const char *arch, *head;	/* of a new network; NULL with init */
 	const char *init;		/* model to start from, or NULL */
 	size_t batch;			/* rows of a step */
+	const char *loss;		/* words, see loss/objective.h */
 	double temperature;
 	struct cn_optimizer_config optimizer;
 	bool decay_all;			/* weight decay also moves biases and batch norm, not only matrices and kernels */
@@ -43,7 +44,7 @@ struct cn_trainer_report {
 	uint64_t step;			/* 0 = first */
 	double lr;
 	double gradient;		/* Euclidean norm over all weights, before it is clipped */
-	struct cn_infonce_result loss;
+	struct cn_objective_result loss;
 };
 
 /*

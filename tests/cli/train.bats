@@ -97,6 +97,30 @@ for k in learned: assert np.allclose(mean[k], 0.25 * start[k] + 0.75 * long[k], 
 END"
 }
 
+@test "train: every loss learns something else, the same for any number of threads" {
+	: >models
+	ok "cn-augment --epochs 6 --shuffle -o p.cns $CN_FIXTURES/demo.cns"
+	for loss in infonce npairs supcon nca decoupled decoupled:sigma=0.5 debiased hcl triplet triplet:kind=semihard,labels=yes \
+		triplet:kind=batch-hard margin contrastive multi-similarity circle self-adversarial alignment 'infonce + 2*uniformity'; do
+		for t in 1 3; do ok "cn-train -q -T$t $arch --loss '$loss' --log log -o $t.safetensors p.cns"; done
+		same 1.safetensors 3.safetensors
+		tail -c 1000 1.safetensors | md5sum >>models
+		awk 'NR > 1 && NR < 7 { first += $2 } NR > 26 { last += $2 } END { exit !(last < first) }' log || { echo "$loss"; cat log; return 1; }
+	done
+	[ "$(sort -u models | wc -l)" -eq "$(wc -l <models)" ] || { sort models | uniq -d; return 1; }
+	ok "cn-cat --fields id,x,pos -o bare.cns $CN_FIXTURES/demo.cns"
+	refuses 1 "cn-train $arch --loss supcon -o m.safetensors bare.cns" "bare.cns: no field 'label'"
+	refuses 1 "cn-train $arch --loss 'infonce + triplet:labels=yes' -o m.safetensors bare.cns" "bare.cns: no field 'label'"
+	refuses 2 "cn-train $arch --loss 'hcl:delta=1' -o m.safetensors bare.cns" "loss 'hcl' has no 'delta'"
+}
+
+@test "train: the manual names every loss, with its parameters and their defaults" {
+	run_line "cn-train --help"
+	while read -r name rest; do
+		grep -q "^.It Cm $name" "$CN_ROOT/man/cn-train.1.in" || { echo "$name $rest"; return 1; }
+	done < <(sed -n '/name = "/s/.*\.name = "\([a-z-]*\)".*/\1/p' "$CN_ROOT"/lib/loss/softmax.c "$CN_ROOT"/lib/loss/margin.c)
+}
+
 @test "train: further negatives matter, by value, by reference and as vectors" {
 	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
 	ok "cn-mine -q --k 2 --emit value --bank $d -m $m $d -o v.cns && cn-mine -q --k 2 --emit id --bank $d -m $m $d -o i.cns"
@@ -193,7 +217,7 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 
 @test "train: nonsense in options is refused by name, with the range" {
 	for way in '--batch 0' '--batch 1' '--batch -5' '--batch 99999999999999999999' '--batch 8x' '--lr -1' '--lr nan' '--lr inf' "--lr ''" \
-		'--lr 1e3x' '--temperature 0' '--temperature -1' '--weight-decay -1' '--steps -1' '--schedule never' '--loss triplet' '--optimizer newton' \
+		'--lr 1e3x' '--temperature 0' '--temperature -1' '--weight-decay -1' '--steps -1' '--schedule never' '--optimizer newton' \
 		'--momentum 1' '--beta2 1' '--ema 1' '--clip-norm -1' '--decay-of biases' '--milestones 2' '--gamma -1' '--warmup -1' '--trust -1'; do
 		refuses 2 "cn-train $arch $way -o m.safetensors $CN_FIXTURES/demo.cns" "cn-train: ${way%% *} "
 		[ "$(wc -l <<<"$stderr")" -eq 1 ]

@@ -1,6 +1,7 @@
-/* kernel: the promised order of additions, written out the slow way, and lengths of awkward rows. */
+/* kernel: the promised order of additions, written out the slow way, lengths of awkward rows, exponentials. */
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rng.h"
@@ -84,6 +85,52 @@ unit_lengths(struct cn_rng *rng)
 	TAP_NEAR(small[0], 3e-18, 1e-6, "a length below 1e-12 counts as 1e-12");
 }
 
+/* Against libm in double, of everything that a float can be. */
+static void
+exponentials(struct cn_rng *rng)
+{
+	float x[1003], y[1003];
+	double worst = 0;
+
+	for (size_t i = 0; i < 1003; i++)
+		x[i] = y[i] = cn_rng_range(rng, -80, 80);
+	cn_kernel_exp(y, 1003, 1.5f);
+	for (size_t i = 0; i < 1003; i++)
+		worst = fmax(worst, fabs((double)y[i] / exp((double)(x[i] - 1.5f)) - 1));
+	TAP_OK(worst < 2.5e-7, "e^x to within 2 units in the last place (%.2g)", worst);
+
+	float edge[] = { -INFINITY, -88, -86.9f, 0, 89, INFINITY };
+
+	cn_kernel_exp(edge, 6, 0);
+	TAP_OK(edge[0] == 0 && edge[1] == 0 && edge[2] > 0 && edge[3] == 1, "nothing below e^-87");
+	TAP_OK(isfinite(edge[4]) && edge[4] == edge[5], "nothing above e^88");
+}
+
+static void
+sums_and_maxima(struct cn_rng *rng)
+{
+	float x[5000];
+	double sum = 0, squares = 0;
+	float most = -INFINITY;
+
+	for (size_t i = 0; i < 5000; i++) {
+		x[i] = cn_rng_normal(rng);
+		sum += (double)x[i];
+		squares += (double)x[i] * (double)x[i];
+		most = fmaxf(most, x[i]);
+	}
+	TAP_OK(fabs(cn_kernel_sum(x, 5000) - sum) < 1e-3, "a sum");
+	TAP_NEAR(cn_kernel_squares(x, 5000), squares, 1e-6, "a sum of squares");
+	TAP_OK(cn_kernel_max(x, 5000) == most, "a maximum");
+	for (size_t n = 1; n < 40; n++) {
+		x[n - 1] = 100;
+		if (cn_kernel_max(x, n) != 100)
+			TAP_OK(false, "a maximum at the end of %zu", n);
+		x[n - 1] = -100;
+	}
+	TAP_OK(cn_kernel_max(x, 0) == -INFINITY && cn_kernel_sum(x, 0) == 0, "of nothing");
+}
+
 int
 main(void)
 {
@@ -95,5 +142,7 @@ main(void)
 	sums_in_order(&rng);
 	any_alignment(&rng);
 	unit_lengths(&rng);
+	exponentials(&rng);
+	sums_and_maxima(&rng);
 	return tap_done();
 }

@@ -1,10 +1,10 @@
-/* infonce: published values, a slow twin in double, finite differences, and the same bits for any pool. */
+/* objective: infonce by published values, a slow twin in double, finite differences, and the same bits for any pool. */
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "loss/infonce.h"
+#include "loss/objective.h"
 #include "tap.h"
 #include "tensor/blas.h"
 #include "base/banned.h"
@@ -61,7 +61,7 @@ slow_loss(const struct setting *s, struct cn_err *err)
 		for (size_t j = 0; j < s->slots; j++) {
 			const size_t place = a % s->rows * s->slots + j;
 
-			if (s->index[place] != CN_INFONCE_NONE)
+			if (s->index[place] != CN_OBJECTIVE_NONE)
 				sum += (s->weight ? (double)s->weight[place] : 1) * exp(dot(u + a * s->dim,
 					v + s->index[place] * s->dim, s->dim) / s->temperature
 					- (s->logq ? (double)s->logq[place] : 0));
@@ -73,18 +73,20 @@ slow_loss(const struct setting *s, struct cn_err *err)
 	return total / (double)views;
 }
 
-static struct cn_infonce_result
+static struct cn_objective_result
 fast_loss(const struct setting *s, float *dz, float *dv, struct cn_pool *pool, struct cn_err *err)
 {
-	const struct cn_infonce_config config = { s->rows, s->dim, s->slots, s->n, s->temperature };
-	const struct cn_infonce_extra extra = { s->slots, s->index, s->weight, s->logq, s->v, s->n, dv ? s->n : 0, dv };
-	struct cn_infonce *loss = cn_infonce_new(&config, pool, err);
-	struct cn_infonce_result result = { 0 };
+	const struct cn_objective_sizes sizes = { s->rows, s->dim, s->slots, s->n, s->temperature };
+	const struct cn_objective_extra extra = { s->slots, s->index, s->weight, s->logq, s->v, s->n, dv ? s->n : 0, dv };
+	struct cn_objective *loss = cn_objective_new("infonce", &sizes, pool, err);
+	struct cn_objective_result result = { 0 };
 	float *own = dz ? NULL : cn_mem_array(2 * s->rows * s->dim, sizeof(float), err);
 
-	cn_infonce_run(loss, s->z, s->rows, s->slots ? &extra : NULL, dz ? dz : own, &result);
+	const struct cn_objective_batch batch = { s->rows, s->z, NULL, s->slots ? &extra : NULL, dz ? dz : own };
+
+	cn_objective_run(loss, &batch, &result);
 	cn_mem_free(own);
-	cn_infonce_free(loss);
+	cn_objective_free(loss);
 	return result;
 }
 
@@ -127,7 +129,7 @@ published(struct cn_err *err)
 	for (int i = 0; i < 4; i++) {
 		circle(z, p6[i], 2);
 		circle(v, others[i], 4);
-		index[3] = i == 3 ? 3 : CN_INFONCE_NONE;
+		index[3] = i == 3 ? 3 : CN_OBJECTIVE_NONE;
 		const double loss = fast_loss(&s, NULL, NULL, NULL, err).loss;
 
 		mean += loss / 4;
@@ -182,7 +184,7 @@ draw(size_t rows, size_t dim, size_t slots, size_t n, struct cn_err *err)
 	for (size_t i = 0; i < rows * slots; i++) {
 		s.weight[i] = i % 11 == 5 ? 0 : cn_rng_range(&rng, 0.2f, 2);
 		s.logq[i] = cn_rng_range(&rng, -3, 0);
-		s.index[i] = i % 5 == 3 ? CN_INFONCE_NONE : cn_rng_below(&rng, (uint32_t)n);
+		s.index[i] = i % 5 == 3 ? CN_OBJECTIVE_NONE : cn_rng_below(&rng, (uint32_t)n);
 	}
 	return s;
 }
@@ -240,18 +242,19 @@ static void
 constants(struct cn_err *err)
 {
 	struct setting s = draw(5, 6, 4, 7, err);
-	const struct cn_infonce_config config = { s.rows, s.dim, s.slots, s.n, s.temperature };
+	const struct cn_objective_sizes sizes = { s.rows, s.dim, s.slots, s.n, s.temperature };
 	float dz[2][60], dv[2][42];
-	struct cn_infonce_result r[2];
+	struct cn_objective_result r[2];
 
 	for (int i = 0; i < 2; i++) {
-		struct cn_infonce *loss = cn_infonce_new(&config, NULL, err);
-		const struct cn_infonce_extra extra = { s.slots, s.index, s.weight, s.logq, s.v, s.n, i ? 3 : 7, dv[i] };
+		struct cn_objective *loss = cn_objective_new("infonce", &sizes, NULL, err);
+		const struct cn_objective_extra extra = { s.slots, s.index, s.weight, s.logq, s.v, s.n, i ? 3 : 7, dv[i] };
+		const struct cn_objective_batch batch = { s.rows, s.z, NULL, &extra, dz[i] };
 
 		for (size_t k = 0; k < 42; k++)
 			dv[i][k] = 77;
-		cn_infonce_run(loss, s.z, s.rows, &extra, dz[i], &r[i]);
-		cn_infonce_free(loss);
+		cn_objective_run(loss, &batch, &r[i]);
+		cn_objective_free(loss);
 	}
 	TAP_OK(memcmp(dv[0], dv[1], 18 * sizeof(float)) == 0, "samples before constant vectors have the same gradient");
 	TAP_OK(dv[1][18] == 77 && dv[1][41] == 77, "constant vectors have none");
@@ -283,10 +286,10 @@ masks(struct cn_err *err)
 	float dz[80], again[80];
 
 	for (size_t i = 0; i < 15; i++)
-		s.index[i] = i % 2 ? CN_INFONCE_NONE : s.index[i], s.weight[i] = i % 2 ? 1 : 0;
+		s.index[i] = i % 2 ? CN_OBJECTIVE_NONE : s.index[i], s.weight[i] = i % 2 ? 1 : 0;
 	bare.slots = 0;
-	const struct cn_infonce_result masked = fast_loss(&s, dz, NULL, NULL, err);
-	const struct cn_infonce_result none = fast_loss(&bare, again, NULL, NULL, err);
+	const struct cn_objective_result masked = fast_loss(&s, dz, NULL, NULL, err);
+	const struct cn_objective_result none = fast_loss(&bare, again, NULL, NULL, err);
 
 	TAP_OK(masked.loss == none.loss && memcmp(dz, again, sizeof(dz)) == 0, "masked slots change no bit");
 	TAP_OK(masked.extra == 0 && masked.negative == none.negative, "masked slots have no similarity");
@@ -297,9 +300,9 @@ static void
 means(struct cn_err *err)
 {
 	float z[8] = { 1, 0, 0, 1, 1, 0, 0, -1 }, v[2] = { 0.6f, 0.8f };
-	uint32_t index[2] = { 0, CN_INFONCE_NONE };
+	uint32_t index[2] = { 0, CN_OBJECTIVE_NONE };
 	struct setting s = { 2, 2, 1, 1, 0.5, z, v, NULL, NULL, index };
-	const struct cn_infonce_result r = fast_loss(&s, NULL, NULL, NULL, err);
+	const struct cn_objective_result r = fast_loss(&s, NULL, NULL, NULL, err);
 
 	TAP_OK(fabs(r.positive) < 1e-6, "mean positive similarity of 1 and -1");
 	TAP_OK(fabs(r.negative) < 1e-6, "mean negative similarity");
@@ -313,7 +316,7 @@ same_bits(struct cn_err *err)
 	struct setting s = draw(150, 64, 4, 211, err);
 	struct cn_pool *pool = cn_pool_new(3, err);
 	float *dz[2], *dv[2];
-	struct cn_infonce_result r[2];
+	struct cn_objective_result r[2];
 
 	for (int i = 0; i < 2; i++) {
 		dz[i] = cn_mem_array(300 * 64, sizeof(float), err);
@@ -343,7 +346,7 @@ extremes(struct cn_err *err)
 		s.z[i] *= i % 2 ? 1e-6f : 1e6f;
 	TAP_NEAR(fast_loss(&s, dz, NULL, NULL, err).loss, slow_loss(&s, err), 1e-5, "a very low temperature");
 	memset(s.z, 0, 8 * sizeof(float));
-	const struct cn_infonce_result zero = fast_loss(&s, dz, NULL, NULL, err);
+	const struct cn_objective_result zero = fast_loss(&s, dz, NULL, NULL, err);
 
 	TAP_OK(isfinite(zero.loss), "a zero vector gives a finite loss");
 	s.z[20] = NAN;

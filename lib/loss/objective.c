@@ -1,0 +1,458 @@
+/* objective - rows of cosines by tiles, a loss's view of each, and what follows for the vectors. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "loss/objective.h"
+#include "loss/spec.h"
+#include "tensor/blas.h"
+#include "tensor/kernel.h"
+
+#include "base/banned.h"
+
+enum { ROWS = 32, COLUMNS = 128, UNITS = 64 };	/* what one part of the pool's work takes */
+
+#define TILE_NUMBERS ((size_t)1 << 23)		/* of a tile, unless it would have fewer than 128 anchors */
+
+/* What an anchor adds to the result, and to what its losses count. */
+struct share {
+	struct cn_objective_result result;
+	double total[CN_SPEC_TERMS][CN_LOSS_TOTALS];
+};
+
+struct cn_objective {
+	struct cn_objective_sizes sizes;
+	struct cn_pool *pool;
+	struct cn_term term[CN_SPEC_TERMS];
+	size_t terms;
+	bool counts;			/* some loss has to count first */
+	float *u, *length;		/* views at unit length (2B, dim); their lengths before */
+	float *v, *v_length;		/* further negatives likewise (vectors, dim) */
+	size_t anchors;			/* of a tile */
+	float *tile;			/* (anchors, 2B): cosines, then derivatives */
+	float *further;			/* (2B, slots): the same of the further negatives */
+	float *constant;		/* (B, slots): what is added to their logits */
+	float *row;			/* per worker: derivatives of all losses, scratch, derivatives of one; each 2B + slots */
+	double *partner;		/* (B) cosine of the row's views */
+	double spread[CN_SPEC_TERMS];	/* of a loss that shares: ln of the sum over rows of e^(that / its parameter 0) */
+	struct share *share;		/* (2B) */
+	uint32_t *begin, *edge;		/* edge[begin[j]..begin[j+1]): the slots (row x slots + slot) that hold vector j */
+	/* of the run */
+	struct cn_objective_batch batch;
+	struct cn_objective_extra extra;
+	size_t views, first, m;		/* the tile's anchors */
+	bool counting;
+};
+
+static int
+make_room(struct cn_objective *o, struct cn_err *err)
+{
+	const struct cn_objective_sizes *s = &o->sizes;
+	const size_t views = 2 * s->rows, few = TILE_NUMBERS / views < 128 ? 128 : TILE_NUMBERS / views;
+
+	o->anchors = few < views ? few : views;
+	o->u = cn_mem_array(views * s->dim, sizeof(float), err);
+	o->length = cn_mem_array(views, sizeof(float), err);
+	o->v = cn_mem_array(s->vectors * s->dim + 1, sizeof(float), err);
+	o->v_length = cn_mem_array(s->vectors + 1, sizeof(float), err);
+	o->tile = cn_mem_array(o->anchors, views * sizeof(float), err);
+	o->further = cn_mem_array(views * s->slots + 1, sizeof(float), err);
+	o->constant = cn_mem_array(s->rows * s->slots + 1, sizeof(float), err);
+	o->row = cn_mem_array(cn_pool_threads(o->pool), 3 * (views + s->slots) * sizeof(float), err);
+	o->partner = cn_mem_array(s->rows, sizeof(double), err);
+	o->share = cn_mem_array(views, sizeof(*o->share), err);
+	o->begin = cn_mem_array(s->vectors + 2, sizeof(uint32_t), err);
+	o->edge = cn_mem_array(s->rows * s->slots + 1, sizeof(uint32_t), err);
+	return err->code ? -1 : 0;
+}
+
+struct cn_objective *
+cn_objective_new(const char *words, const struct cn_objective_sizes *sizes, struct cn_pool *pool, struct cn_err *err)
+{
+	struct cn_objective *o = err->code ? NULL : cn_mem_array(1, sizeof(*o), err);
+
+	if (!o)
+		return NULL;
+	o->sizes = *sizes;
+	o->pool = pool;
+	const int terms = cn_spec_read(words, sizes->temperature, o->term, err);
+
+	if (terms < 0 || make_room(o, err) != 0) {
+		cn_objective_free(o);
+		return NULL;
+	}
+	o->terms = (size_t)terms;
+	for (size_t t = 0; t < o->terms; t++)
+		o->counts |= o->term[t].loss->tally != NULL;
+	return o;
+}
+
+void
+cn_objective_free(struct cn_objective *o)
+{
+	if (!o)
+		return;
+	void *const block[] = { o->u, o->length, o->v, o->v_length, o->tile, o->further, o->constant, o->row, o->partner,
+		o->share, o->begin, o->edge };
+
+	for (size_t i = 0; i < sizeof(block) / sizeof(*block); i++)
+		cn_mem_free(block[i]);
+	cn_mem_free(o);
+}
+
+bool
+cn_objective_labelled(const struct cn_objective *o)
+{
+	for (size_t t = 0; t < o->terms; t++)
+		if (cn_spec_labelled(&o->term[t]))
+			return true;
+	return false;
+}
+
+static size_t
+parts(size_t n, size_t of)
+{
+	return (n + of - 1) / of;
+}
+
+static size_t
+part_size(size_t n, size_t i, size_t of)
+{
+	return n - i * of < of ? n - i * of : of;
+}
+
+static void
+unit(const float *z, float *u, float *length, size_t dim)
+{
+	const float norm = sqrtf(cn_kernel_dot(z, z, dim));
+
+	*length = norm > 1e-12f ? norm : 1e-12f;
+	for (size_t i = 0; i < dim; i++)
+		u[i] = z[i] / *length;
+}
+
+/* The gradient du with respect to u = z / |z| becomes that with respect to z: (du - u (u . du)) / |z|. */
+static void
+through_unit(const float *u, float length, float *du, size_t dim)
+{
+	const float along = length > 1e-12f ? cn_kernel_dot(u, du, dim) : 0;
+
+	for (size_t i = 0; i < dim; i++)
+		du[i] = (du[i] - u[i] * along) / length;
+}
+
+static void
+unit_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, end = (i + 1) * UNITS;
+
+	(void)worker;
+	for (size_t a = i * UNITS; a < end && a < o->views; a++)
+		unit(o->batch.z + a * dim, o->u + a * dim, &o->length[a], dim);
+	for (size_t j = i * UNITS; j < end && j < o->extra.n; j++)
+		unit(o->extra.z + j * dim, o->v + j * dim, &o->v_length[j], dim);
+}
+
+static void
+through_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, end = (i + 1) * UNITS;
+
+	(void)worker;
+	for (size_t a = i * UNITS; a < end && a < o->views; a++)
+		through_unit(o->u + a * dim, o->length[a], o->batch.dz + a * dim, dim);
+}
+
+/* Columns of the tile: the cosines of its anchors and a run of views. */
+static void
+cosine_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, at = i * COLUMNS;
+
+	(void)worker;
+	cn_blas_gemm(false, true, o->m, part_size(o->views, i, COLUMNS), dim, 1, o->u + o->first * dim, dim, o->u + at * dim, dim, 0,
+		o->tile + at, o->views);
+}
+
+/* What the tile's derivatives do to a run of views as candidates: their columns. */
+static void
+candidate_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, at = i * COLUMNS;
+
+	(void)worker;
+	cn_blas_gemm(true, false, part_size(o->views, i, COLUMNS), dim, o->m, 1, o->tile + at, o->views, o->u + o->first * dim, dim, 1,
+		o->batch.dz + at * dim, dim);
+}
+
+/* And to its anchors: their rows, and what the further negatives add. */
+static void
+anchor_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, slots = o->extra.slots, n = part_size(o->m, i, ROWS), first = o->first + i * ROWS;
+
+	(void)worker;
+	cn_blas_gemm(false, false, n, dim, o->views, 1, o->tile + i * ROWS * o->views, o->views, o->u, dim, 1, o->batch.dz + first * dim,
+		dim);
+	for (size_t a = first; a < first + n; a++)
+		for (size_t j = 0; j < slots; j++) {
+			const float c = o->further[a * slots + j];
+			const uint32_t vector = o->extra.index[a % o->batch.rows * slots + j];
+
+			for (size_t k = 0; c != 0 && k < dim; k++)
+				o->batch.dz[a * dim + k] += c * o->v[vector * dim + k];
+		}
+}
+
+/* Cosines and likeness of one view, for the log. */
+static void
+measure(const struct cn_anchor *a, struct cn_objective_result *r)
+{
+	float rival = -INFINITY;
+	double others = 0, further = 0;
+	size_t count = 0;
+
+	for (size_t k = 0; k < a->views; k++) {
+		if (k == a->self || k == a->partner)
+			continue;
+		rival = a->s[k] > rival ? a->s[k] : rival;
+		others += (double)a->s[k];
+	}
+	for (size_t j = 0; j < a->slots; j++)
+		if (a->constant[j] > -INFINITY) {
+			rival = a->e[j] > rival ? a->e[j] : rival;
+			further += (double)a->e[j];
+			count++;
+		}
+	r->positive = (double)a->s[a->partner];
+	r->negative = a->views > 2 ? others / (double)(a->views - 2) : 0;
+	r->extra = count ? further / (double)count : 0;
+	r->accuracy = a->s[a->partner] > rival;
+}
+
+static bool
+has_positive(const struct cn_anchor *a)
+{
+	if (!a->label || a->label[a->self] < 0 || a->label[a->partner] == a->label[a->self])
+		return true;
+	for (size_t k = 0; k < a->views; k++)
+		if (cn_anchor_positive(a, k))
+			return true;
+	return false;
+}
+
+/* The anchor's losses and their derivatives, which take the place of its cosines. */
+static void
+judge(struct cn_objective *o, struct cn_anchor *a, float *s, float *e, float *row)
+{
+	const size_t all = a->views + a->slots;
+	float *sum = row, *c = o->terms > 1 ? a->scratch + all : sum;
+
+	for (size_t t = 0; t < o->terms; t++) {
+		const struct cn_term *term = &o->term[t];
+		const bool counted = term->loss->tally != NULL;
+		const double scale = counted ? term->weight : term->weight / (term->total[0] > 0 ? term->total[0] : 1);
+		double loss = 0;
+
+		a->label = cn_spec_labelled(term) ? o->batch.label : NULL;
+		if (term->loss->shares && term->parameter[0] > 0)
+			a->partner_share = cn_rng_exp(o->partner[a->self % o->batch.rows] / term->parameter[0] - o->spread[t]);
+		if (counted || has_positive(a))
+			loss = scale * term->loss->run(term, a, c, c + a->views);
+		else
+			memset(c, 0, all * sizeof *c);
+		o->share[a->self].result.loss += loss;
+		for (size_t k = 0; k < all; k++)
+			sum[k] = (t > 0 ? sum[k] : 0) + (float)scale * c[k];
+	}
+	memcpy(s, sum, a->views * sizeof *s);
+	if (a->slots)
+		memcpy(e, sum + a->views, a->slots * sizeof *e);
+}
+
+/* Counts what a loss wants to know of all anchors. */
+static void
+count(struct cn_objective *o, struct cn_anchor *a)
+{
+	for (size_t t = 0; t < o->terms; t++) {
+		const struct cn_term *term = &o->term[t];
+
+		a->label = cn_spec_labelled(term) ? o->batch.label : NULL;
+		if (term->loss->tally)
+			term->loss->tally(term, a, o->share[a->self].total[t]);
+	}
+}
+
+static void
+judge_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t dim = o->sizes.dim, slots = o->extra.slots, rows = o->batch.rows, all = o->views + slots;
+	float *row = o->row + worker * 3 * (2 * o->sizes.rows + o->sizes.slots);
+
+	for (size_t k = i * ROWS; k < (i + 1) * ROWS && k < o->m; k++) {
+		const size_t self = o->first + k, r = self % rows;
+		float *s = o->tile + k * o->views, *e = o->further + self * slots;
+		struct cn_anchor a = { .self = self, .partner = (self + rows) % o->views, .views = o->views, .s = s, .slots = slots,
+			.e = e, .constant = o->constant + r * slots, .scratch = row + all };
+
+		for (size_t j = 0; j < slots; j++)
+			e[j] = a.constant[j] > -INFINITY
+				? cn_kernel_dot(o->u + self * dim, o->v + o->extra.index[r * slots + j] * dim, dim) : 0;
+		if (o->counting) {
+			count(o, &a);
+			continue;
+		}
+		measure(&a, &o->share[self].result);
+		judge(o, &a, s, e, row);
+	}
+}
+
+/* What is added to the logits of the further negatives. */
+static void
+weigh_slots(struct cn_objective *o)
+{
+	const struct cn_objective_extra *x = &o->extra;
+
+	for (size_t p = 0; p < o->batch.rows * x->slots; p++) {
+		const float weight = x->weight ? x->weight[p] : 1;
+		const bool empty = x->index[p] == CN_OBJECTIVE_NONE || !(weight > 0);
+
+		o->constant[p] = empty ? -INFINITY
+			: (float)((weight == 1 ? 0 : cn_rng_log((double)weight)) - (x->logq ? (double)x->logq[p] : 0));
+	}
+}
+
+/* What the losses divide by, or share among the rows: known before any cosine but those of partners. */
+static void
+prepare(struct cn_objective *o)
+{
+	const size_t rows = o->batch.rows, dim = o->sizes.dim;
+
+	for (size_t r = 0; r < rows; r++)
+		o->partner[r] = (double)cn_kernel_dot(o->u + r * dim, o->u + (r + rows) * dim, dim);
+	for (size_t t = 0; t < o->terms; t++) {
+		struct cn_term *term = &o->term[t];
+		double sum = 0, anchored = 0;
+
+		for (size_t r = 0; r < rows && term->loss->shares && term->parameter[0] > 0; r++)
+			sum += cn_rng_exp(o->partner[r] / term->parameter[0]);
+		o->spread[t] = sum > 0 ? cn_rng_log(sum) : 0;
+		for (size_t a = 0; a < o->views; a++) {
+			const struct cn_anchor anchor = { .self = a, .partner = (a + rows) % o->views, .views = o->views,
+				.label = cn_spec_labelled(term) ? o->batch.label : NULL };
+
+			anchored += has_positive(&anchor);
+		}
+		memset(term->total, 0, sizeof term->total);
+		term->total[0] = term->loss->tally ? 0 : anchored;
+	}
+}
+
+/* Tile by tile: cosines, then what there is to be counted, or the losses and the gradient. */
+static void
+sweep(struct cn_objective *o, bool counting)
+{
+	o->counting = counting;
+	for (o->first = 0; o->first < o->views; o->first += o->m) {
+		o->m = o->views - o->first < o->anchors ? o->views - o->first : o->anchors;
+		cn_pool_run(o->pool, parts(o->views, COLUMNS), cosine_part, o);
+		cn_pool_run(o->pool, parts(o->m, ROWS), judge_part, o);
+		if (counting)
+			continue;
+		cn_pool_run(o->pool, parts(o->views, COLUMNS), candidate_part, o);
+		cn_pool_run(o->pool, parts(o->m, ROWS), anchor_part, o);
+	}
+	for (size_t t = 0; counting && t < o->terms; t++)
+		for (size_t a = 0; a < o->views && o->term[t].loss->tally; a++)
+			for (int k = 0; k < CN_LOSS_TOTALS; k++)
+				o->term[t].total[k] += o->share[a].total[t][k];
+}
+
+/* The gradient of further negatives [64 i, 64 i + 64): each from the slots that hold it, in order. */
+static void
+extra_part(void *context, size_t i, size_t worker)
+{
+	struct cn_objective *o = context;
+	const size_t slots = o->extra.slots, dim = o->sizes.dim, end = (i + 1) * UNITS;
+
+	(void)worker;
+	for (size_t j = i * UNITS; j < end && j < o->extra.n_gradient; j++) {
+		float *dv = o->extra.dz + j * dim;
+
+		memset(dv, 0, dim * sizeof(float));
+		for (uint32_t e = o->begin[j]; e < o->begin[j + 1]; e++) {
+			const size_t row = o->edge[e] / slots, place = o->edge[e] % slots, mate = row + o->batch.rows;
+			const float c = o->further[row * slots + place], d = o->further[mate * slots + place];
+
+			for (size_t k = 0; k < dim; k++)
+				dv[k] += c * o->u[row * dim + k] + d * o->u[mate * dim + k];
+		}
+		through_unit(o->v + j * dim, o->v_length[j], dv, dim);
+	}
+}
+
+/* Lists the slots of each vector, in order (a counting sort). */
+static void
+list_slots(struct cn_objective *o)
+{
+	const size_t places = o->batch.rows * o->extra.slots, n = o->extra.n;
+	const uint32_t *index = o->extra.index;
+
+	memset(o->begin, 0, (n + 2) * sizeof(*o->begin));
+	for (size_t p = 0; p < places; p++)
+		if (index[p] != CN_OBJECTIVE_NONE)
+			o->begin[index[p] + 2]++;
+	for (size_t j = 2; j < n + 2; j++)
+		o->begin[j] += o->begin[j - 1];
+	for (size_t p = 0; p < places; p++)
+		if (index[p] != CN_OBJECTIVE_NONE)
+			o->edge[o->begin[index[p] + 1]++] = (uint32_t)p;
+}
+
+static void
+add_up(const struct cn_objective *o, struct cn_objective_result *result)
+{
+	const double views = (double)o->views;
+	struct cn_objective_result sum = { 0 };
+
+	for (size_t a = 0; a < o->views; a++) {
+		const struct cn_objective_result *r = &o->share[a].result;
+
+		sum.loss += r->loss;
+		sum.positive += r->positive;
+		sum.negative += r->negative;
+		sum.extra += r->extra;
+		sum.accuracy += r->accuracy;
+	}
+	*result = (struct cn_objective_result){ .loss = sum.loss, .positive = sum.positive / views,
+		.negative = sum.negative / views, .extra = sum.extra / views, .accuracy = sum.accuracy / views };
+}
+
+void
+cn_objective_run(struct cn_objective *o, const struct cn_objective_batch *batch, struct cn_objective_result *result)
+{
+	o->batch = *batch;
+	o->extra = batch->extra ? *batch->extra : (struct cn_objective_extra){ 0 };
+	o->views = 2 * batch->rows;
+	memset(o->share, 0, o->views * sizeof(*o->share));
+	memset(batch->dz, 0, o->views * o->sizes.dim * sizeof(float));
+	weigh_slots(o);
+	cn_pool_run(o->pool, parts(o->views > o->extra.n ? o->views : o->extra.n, UNITS), unit_part, o);
+	prepare(o);
+	if (o->counts)
+		sweep(o, true);
+	sweep(o, false);
+	cn_pool_run(o->pool, parts(o->views, UNITS), through_part, o);
+	if (o->extra.n_gradient > 0) {
+		list_slots(o);
+		cn_pool_run(o->pool, parts(o->extra.n_gradient, UNITS), extra_part, o);
+	}
+	add_up(o, result);
+}
