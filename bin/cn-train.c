@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/opt.h"
 #include "base/output.h"
@@ -14,10 +15,10 @@
 
 struct config {
 	struct cn_common common;
-	const char *arch, *head, *init, *bank, *loss, *log;
+	const char *arch, *head, *init, *bank, *loss, *checkpoint, *log;
 	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, gamma;
-	long long batch, steps, warmup;
-	int optimizer, nesterov, decay_of, schedule;
+	long long batch, steps, warmup, every;
+	int optimizer, nesterov, decay_of, schedule, resume;
 	struct cn_reals milestones;
 };
 
@@ -49,6 +50,9 @@ static const struct cn_opt opts[] = {
 	{ 0, "ema", CN_REAL(ema), "decay", "0", 0, 0.9999999,
 		.help = "Write the exponential moving average of the weights, keeping this part each step" },
 	{ 0, "steps", CN_INT(steps), "count", "0", 0, 9e15, .help = "Stop after this many steps, 0 for as many as the input has batches" },
+	{ 0, "checkpoint", CN_PATH(checkpoint), "file", .silent = 1, .help = "Keep the state of the training there, to go on from" },
+	{ 0, "every", CN_INT(every), "rows", "0", 0, 9e15, .silent = 1, .help = "Keep it after each so many rows, 0 for 100 batches" },
+	{ 0, "resume", CN_FLAG(resume), .silent = 1, .help = "Go on from --checkpoint if that file is there" },
 	{ 0, "log", CN_PATH(log), "file", .silent = 1, .help = "Write a line of numbers for each step there" },
 	CN_OPT_ROWS_ROW, CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_OUT_ROWS,
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1,
@@ -69,6 +73,7 @@ struct job {
 	struct cn_trainer *trainer;
 	struct cn_feed *feed;
 	struct cn_output *out, *log;
+	struct cn_meta node;	/* what this program says of itself */
 	uint64_t steps;
 };
 
@@ -80,6 +85,10 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "which network? describe it with --arch (and --head), or start from a model with --init");
 	if (c->init && (c->arch || *c->head))
 		return cn_err_set(err, CN_USAGE, "--init brings its own network; leave out --arch and --head");
+	if (c->checkpoint && strcmp(c->checkpoint, "-") == 0)
+		return cn_err_set(err, CN_USAGE, "--checkpoint is written over and over; name a file, not '-'");
+	if (c->resume && !c->checkpoint)
+		return cn_err_set(err, CN_USAGE, "--resume goes on from a file; name it with --checkpoint");
 	if (c->warmup && c->schedule == CN_SCHEDULE_ONECYCLE)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
@@ -190,7 +199,7 @@ write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err
 
 	if (!job->log)
 		return;
-	if (r->step == 0) {
+	if (cn_output_offset(job->log) == 0) {
 		cn_output_write(job->log, names, strlen(names), err);
 		cn_output_write(job->log, extra ? "\textra_sim\n" : "\n", extra ? 11 : 1, err);
 	}
@@ -203,21 +212,56 @@ write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err
 }
 
 static void
+describe(struct job *job, struct cn_err *err)
+{
+	cn_tool_describe(&tool, job->c, &job->node, err);
+	cn_meta_set(&job->node, "input.1", cn_reader_typed(job->in), err);
+	if (job->bank)
+		cn_meta_set(&job->node, "input.2", cn_reader_typed(job->bank), err);
+	cn_meta_set(&job->node, "blas", cn_blas_kernel(), err);
+}
+
+/* Takes the state from the checkpoint, if there is one, and leaves out the batches that it has seen. */
+static void
+resume(struct job *job, struct cn_progress *progress, struct cn_err *err)
+{
+	const struct cn_batch *batch;
+
+	if (!job->c->resume || access(job->c->checkpoint, F_OK) != 0 || cn_trainer_resume(job->trainer, job->c->checkpoint, &job->node, err) != 0)
+		return;
+	for (uint64_t i = 0; i < cn_trainer_done(job->trainer) && cn_feed_next(job->feed, &batch, err) > 0; i++)
+		cn_progress_add(progress, batch->rows);
+}
+
+/* After the step that makes the next multiple of --every rows full. */
+static void
+keep(struct job *job, struct cn_err *err)
+{
+	const uint64_t batch = (uint64_t)job->c->batch, every = job->c->every ? (uint64_t)job->c->every : 100 * batch;
+	const uint64_t rows = cn_trainer_done(job->trainer) * batch;
+
+	if (job->c->checkpoint && rows / every > (rows - batch) / every)
+		cn_trainer_keep(job->trainer, job->c->checkpoint, &job->node, err);
+}
+
+static void
 train(struct job *job, struct cn_err *err)
 {
 	struct cn_progress progress = { 0 };
 	struct cn_trainer_report report = { 0 };
 	const struct cn_batch *batch;
-	uint64_t done = 0;
 
 	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)job->c->batch);
+	resume(job, &progress, err);
 	while (cn_feed_next(job->feed, &batch, err) > 0 && cn_trainer_step(job->trainer, batch, &report, err) == 0) {
-		done++;
 		write_log(job, &report, err);
+		keep(job, err);
 		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
 		cn_progress_add(&progress, batch->rows);
 	}
 	cn_progress_end(&progress);
+	const uint64_t done = cn_trainer_done(job->trainer);
+
 	if (!err->code && done == 0)
 		refuse_steps(job, err);
 	if (!err->code && done < job->steps)
@@ -225,24 +269,14 @@ train(struct job *job, struct cn_err *err)
 			(unsigned long long)job->steps);
 }
 
-/* The model, with what this program says of itself; then the log. */
+/* The model, then the log. */
 static void
 save(struct job *job, struct cn_err *err)
 {
-	struct cn_meta node = { 0 };
-
-	if (!err->code) {
-		cn_tool_describe(&tool, job->c, &node, err);
-		cn_meta_set(&node, "input.1", cn_reader_typed(job->in), err);
-		if (job->bank)
-			cn_meta_set(&node, "input.2", cn_reader_typed(job->bank), err);
-		cn_meta_set(&node, "blas", cn_blas_kernel(), err);
-		cn_trainer_save(job->trainer, job->out, &node, err);
-	}
+	cn_trainer_save(job->trainer, job->out, &job->node, err);
 	cn_output_finish(job->out, err);
 	if (job->log)
 		cn_output_finish(job->log, err);
-	cn_meta_release(&node);
 }
 
 int
@@ -258,6 +292,7 @@ main(int argc, char **argv)
 	job.pool = cn_pool_new((size_t)c.common.threads, &err);
 	if (check_options(&c, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
 	    && open_trainer(&job, &err) == 0 && open_outputs(&job, &err) == 0) {
+		describe(&job, &err);
 		train(&job, &err);
 		save(&job, &err);
 	}
@@ -268,5 +303,6 @@ main(int argc, char **argv)
 	cn_reader_free(job.bank);
 	cn_reader_free(job.in);
 	cn_pool_free(job.pool);
+	cn_meta_release(&job.node);
 	return cn_tool_end(&tool, &err);
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "data/historyjson.h"
+#include "loss/checkpoint.h"
 #include "loss/extra.h"
 #include "loss/trainer.h"
 #include "nn/average.h"
@@ -290,20 +291,28 @@ inherit_model(struct cn_history *history, const struct cn_trainer *t, uint16_t *
 	cn_history_release(&own);
 }
 
+/* What the model's history is to be: that of the inputs and the initial model, and node. */
+static void
+trace(const struct cn_trainer *t, const struct cn_meta *node, struct cn_history *history, struct cn_err *err)
+{
+	uint16_t parent[3];
+	size_t n = 0;
+
+	inherit(history, cn_reader_history(t->in), parent, &n, err);
+	if (t->bank)
+		inherit(history, cn_reader_history(t->bank), parent, &n, err);
+	inherit_model(history, t, parent, &n, err);
+	cn_history_add(history, node, parent, n, err);
+}
+
 int
 cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
 {
 	struct cn_history history = { 0 };
-	uint16_t parent[3];
-	size_t n = 0;
 
 	if (err->code)
 		return -1;
-	inherit(&history, cn_reader_history(t->in), parent, &n, err);
-	if (t->bank)
-		inherit(&history, cn_reader_history(t->bank), parent, &n, err);
-	inherit_model(&history, t, parent, &n, err);
-	cn_history_add(&history, node, parent, n, err);
+	trace(t, node, &history, err);
 	if (t->average)
 		cn_average_swap(t->average);
 	cn_model_save(t->model, output, &history, err);
@@ -311,6 +320,47 @@ cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_
 		cn_average_swap(t->average);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
+}
+
+static struct cn_checkpoint
+checkpoint(const struct cn_trainer *t)
+{
+	return (struct cn_checkpoint){ .model = t->model, .optimizer = t->optimizer, .average = t->average, .step = t->step };
+}
+
+int
+cn_trainer_keep(struct cn_trainer *t, const char *path, const struct cn_meta *node, struct cn_err *err)
+{
+	const struct cn_checkpoint now = checkpoint(t);
+	struct cn_history history = { 0 };
+
+	if (err->code)
+		return -1;
+	trace(t, node, &history, err);
+	cn_checkpoint_write(&now, path, &history, err);
+	cn_history_release(&history);
+	return err->code ? -1 : 0;
+}
+
+int
+cn_trainer_resume(struct cn_trainer *t, const char *path, const struct cn_meta *node, struct cn_err *err)
+{
+	struct cn_checkpoint now = checkpoint(t);
+	struct cn_history history = { 0 };
+
+	if (err->code)
+		return -1;
+	trace(t, node, &history, err);
+	if (cn_checkpoint_read(&now, path, &history, err) == 0)
+		t->step = now.step;
+	cn_history_release(&history);
+	return err->code ? -1 : 0;
+}
+
+uint64_t
+cn_trainer_done(const struct cn_trainer *t)
+{
+	return t->step;
 }
 
 size_t

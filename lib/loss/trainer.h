@@ -64,6 +64,14 @@ int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, st
 /* Writes the model into an output that the caller opened and finishes; its history is that of the inputs and the initial model, and node (what the program says of itself). */
 int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, struct cn_err *err);
 
+/*
+ * Writes all that the training is at this moment to path, whole or not at all; and goes on from there, in a new
+ * trainer of the same configuration, inputs and node, with the batch after the cn_trainer_done first ones.  0 or -1.
+ */
+int cn_trainer_keep(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
+int cn_trainer_resume(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
+uint64_t cn_trainer_done(const struct cn_trainer *trainer);	/* steps */
+
 size_t cn_trainer_slots(const struct cn_trainer *trainer);	/* further negatives of a row, 0 = none */
 void cn_trainer_free(struct cn_trainer *trainer);
 

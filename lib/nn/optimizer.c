@@ -255,3 +255,16 @@ cn_optimizer_step(struct cn_optimizer *o, const struct cn_optimizer_rates *rates
 		cn_pool_run(pool, o->pieces, follow_piece, context);
 	}
 }
+
+float *
+cn_optimizer_state(struct cn_optimizer *o, int which, size_t *n)
+{
+	*n = o->parts ? o->part[o->parts - 1].at + o->part[o->parts - 1].n : 0;
+	return which == 0 ? o->mean : o->square;
+}
+
+void
+cn_optimizer_resume(struct cn_optimizer *o, uint64_t steps)
+{
+	o->step = steps;
+}

@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/pool.h"
@@ -59,6 +60,15 @@ struct cn_optimizer *cn_optimizer_new(const struct cn_optimizer_config *config, 
 /* One step of all weights against their gradient. */
 void cn_optimizer_step(struct cn_optimizer *optimizer, const struct cn_optimizer_rates *rates, float *weight,
 	const float *gradient, struct cn_pool *pool);
+
+/*
+ * What an optimizer remembers between steps: the running mean of the gradient (0) and of its square (1), n numbers each,
+ * the optimizer's own; NULL where it has none.  Once they are what they were after so many steps, it can go on from there.
+ */
+#define CN_OPTIMIZER_STATES 2
+
+float *cn_optimizer_state(struct cn_optimizer *optimizer, int which, size_t *n);
+void cn_optimizer_resume(struct cn_optimizer *optimizer, uint64_t steps);
 
 void cn_optimizer_free(struct cn_optimizer *optimizer);
 

@@ -121,6 +121,38 @@ END"
 	done < <(sed -n '/name = "/s/.*\.name = "\([a-z-]*\)".*/\1/p' "$CN_ROOT"/lib/loss/softmax.c "$CN_ROOT"/lib/loss/margin.c)
 }
 
+@test "train: a training that was killed goes on, to the same bytes" {
+	ok "cn-augment --epochs 30 --shuffle -o p.cns $CN_FIXTURES/demo.cns"
+	way="-q $every_layer --batch 40 --ema 0.9 --optimizer lamb --loss 'hcl + 0.1*uniformity' p.cns"
+	ok "cn-train --log whole.log -o whole.safetensors $way"
+	for try in 1 2 3 4 5 6 7 8 9; do
+		run_line "timeout -s KILL 0.$try cn-train --checkpoint state --every 200 --resume -o m.safetensors $way"
+		[ ! -e m.safetensors ] || break
+	done
+	ok "cn-train --checkpoint state --every 200 --resume --log rest.log -o m.safetensors $way"
+	same whole.safetensors m.safetensors
+	grep -Fxf rest.log whole.log | cmp - rest.log
+	ok "cn-info state"
+	grep -q 'cn.step' <<<"$output"
+}
+
+@test "train: a checkpoint is for the training it is of, and whole" {
+	d=$CN_FIXTURES/demo.cns
+	ok "cn-train -q $arch --checkpoint state --every 80 -o m.safetensors $d"
+	refuses 2 "cn-train $arch --resume -o n.safetensors $d" 'name it with --checkpoint'
+	refuses 2 "cn-train $arch --checkpoint - -o n.safetensors $d" "name a file, not '-'"
+	refuses 1 "cn-train $arch --checkpoint state --resume --lr 0.5 -o n.safetensors $d" 'state: is of a training with other input or options'
+	refuses 1 "cn-train $arch --checkpoint state --resume -o n.safetensors $CN_FIXTURES/demo-test.cns" 'state: is of a training with other input'
+	refuses 1 "cn-train $arch --checkpoint m.safetensors --resume -o n.safetensors $d" 'm.safetensors: not a checkpoint of cn-train'
+	head -c 5000 state >short
+	refuses 3 "cn-train $arch --checkpoint short --resume -o n.safetensors $d" 'short: cut short'
+	refuses 1 "cn-train $arch --checkpoint /dev/full --every 40 -o n.safetensors $d" '/dev/full: No space left'
+	refuses 1 "cn-train $arch --checkpoint nowhere/state --every 40 -o n.safetensors $d" 'nowhere/state: No such file'
+	[ ! -e n.safetensors ]
+	ok "cn-train -q $arch --checkpoint none --resume -o n.safetensors $d"
+	same m.safetensors n.safetensors
+}
+
 @test "train: further negatives matter, by value, by reference and as vectors" {
 	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
 	ok "cn-mine -q --k 2 --emit value --bank $d -m $m $d -o v.cns && cn-mine -q --k 2 --emit id --bank $d -m $m $d -o i.cns"

@@ -1,0 +1,39 @@
+/*
+ * checkpoint - all that a training is between two steps, as a safetensors file.
+ *
+ * It holds the network's tensors under their names, those of the moving average as "average.NAME", the
+ * optimizer's as "optimizer.mean" and "optimizer.square" (n), and as text the model's own keys and
+ *	cn.step			steps done
+ *	cn.provenance		history of the model that this training will write
+ * so it is also a model, for programs that do not mind more tensors.  It is written whole or not at all.
+ */
+#ifndef CN_LOSS_CHECKPOINT_H
+#define CN_LOSS_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "nn/average.h"
+#include "nn/model.h"
+#include "nn/optimizer.h"
+#include "stream/history.h"
+
+struct cn_checkpoint {
+	struct cn_model *model;
+	struct cn_optimizer *optimizer;
+	struct cn_average *average;	/* or NULL */
+	uint64_t step;
+};
+
+/* 0 or -1. */
+int cn_checkpoint_write(const struct cn_checkpoint *now, const char *path, const struct cn_history *history,
+	struct cn_err *err);
+
+/*
+ * Brings everything back to what it was.  Refuses a file that is no checkpoint, and one of a training with
+ * another history (input, options, initial model, BLAS kernel).  0 or -1; on an error nothing is to be used.
+ */
+int cn_checkpoint_read(struct cn_checkpoint *now, const char *path, const struct cn_history *history,
+	struct cn_err *err);
+
+#endif
