@@ -112,6 +112,7 @@ main(int argc, char **argv)
 		cn_err_set(&err, CN_USAGE, "which encoder? name its file with -m");
 	cn_step_open(&job.step, &tool, &c, n ? argv[0] : NULL, &err);
 	job.encoder = cn_encoder_load(c.model, job.step.pool, &err);
+	cn_encoder_trace(job.encoder, c.model, &job.step, &err);
 	if (job.encoder && plan(&job, &err) == 0) {
 		cn_step_output(&job.step, &job.schema, NULL, 0, &err);
 		cn_step_run(&job.step, make, &job, &err);

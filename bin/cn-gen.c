@@ -100,6 +100,7 @@ main(int argc, char **argv)
 		cn_err_set(&err, CN_USAGE, "--log is for --method gan: there is nothing to tell of mixing");
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
+		cn_encoder_trace(encoder, c.model, &step, &err);
 		log = c.log ? cn_output_open(c.log, CN_OUTPUT_TEXT, &err) : NULL;
 		if (!err.code) {
 			const struct cn_generator_config config = generator_config(&c, encoder, log, step.pool);

@@ -1,9 +1,8 @@
 /* cn-info - say what a stream or a model is, whether it is whole, and how it was made. */
-#include <errno.h>
-#include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/output.h"
 #include "base/tool.h"
@@ -12,6 +11,7 @@
 #include "data/remake.h"
 #include "data/safetensors.h"
 #include "stream/reader.h"
+#include "stream/source.h"
 
 #include "base/banned.h"
 
@@ -38,38 +38,34 @@ static const struct cn_tool tool = {
 	"cn-info", "say what a stream or a model is", "[file]", NULL, 0, 1, opts, offsetof(struct config, common)
 };
 
-/* A stream begins with the head of a skippable frame; what else there is must be a model. */
-static int
-is_model(const char *path)
+/* A model begins with the length of its header, which is JSON; whatever else is no stream, the reader can say. */
+static bool
+is_model(struct cn_source *source, struct cn_err *err)
 {
-	unsigned char begin[4] = { 0 };
-	const int fd = path && strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	const int model = fd >= 0 && read(fd, begin, 4) == 4 && memcmp(begin, "\x5c\x2a\x4d\x18", 4) != 0 && begin[3] == 0;
+	unsigned char begin[9];
 
-	if (fd >= 0)
-		close(fd);
-	return model;
+	return cn_source_ahead(source, begin, sizeof begin, err) == sizeof begin && begin[8] == '{' && !memcmp(begin + 4, "\0\0\0\0", 4);
 }
 
 static void
-show_model(const struct config *c, const char *path, FILE *to, struct cn_err *err)
+show_model(const struct config *c, const char *path, struct cn_source *source, FILE *to, struct cn_err *err)
 {
+	const char *name = cn_source_name(source), *text;
 	struct cn_weights weights = { 0 };
 	struct cn_history history = { 0 };
-	const char *text;
 
 	if (c->text)
 		cn_err_set(err, CN_USAGE, "--text is for streams; a model has no rows");
-	if (err->code || cn_safetensors_read(path, &weights, err) < 0)
+	if (cn_safetensors_read_source(source, &weights, err) < 0)
 		return;
 	if ((text = cn_meta_get(&weights.meta, "cn.provenance")))
-		cn_historyjson_read(path, text, strlen(text), &history, err);
+		cn_historyjson_read(name, text, strlen(text), &history, err);
 	if (err->code == CN_OK && c->json)
 		cn_portrait_model_json(&weights, to, err);
 	else if (err->code == CN_OK && c->make)
-		cn_remake_write(&history, path, to);
+		cn_remake_write(&history, path, "model.safetensors", to, err);
 	else if (err->code == CN_OK)
-		cn_portrait_model_words(path, &weights, &history, to);
+		cn_portrait_model_words(name, &weights, &history, to);
 	cn_history_release(&history);
 	cn_weights_release(&weights);
 }
@@ -96,20 +92,30 @@ read_through(const struct config *c, struct cn_reader *reader, FILE *to, struct 
 	cn_batch_release(&batch);
 }
 
-static void
-show_stream(const struct config *c, const char *path, FILE *to, struct cn_err *err)
+/* What is to be said of a stream whose end was not reached. */
+static const char *
+failure(const struct config *c, const struct cn_err *err)
 {
-	const struct cn_reader_config config = { .path = path, .verify_key = c->common.verify_key };
+	if (err->code == CN_INCOMPLETE)
+		return "incomplete";
+	return c->common.verify_key ? "damaged, or not signed as asked" : "damaged";
+}
+
+/* Takes over source. */
+static void
+show_stream(const struct config *c, const char *path, struct cn_source *source, FILE *to, struct cn_err *err)
+{
+	const struct cn_reader_config config = { .path = path, .source = source, .verify_key = c->common.verify_key };
 	struct cn_reader *reader = cn_reader_open(&config, err);
 
 	if (reader && !err->code) {
 		read_through(c, reader, to, err);
-		if (c->make && !err->code)
-			cn_remake_write(cn_reader_history(reader), path && strcmp(path, "-") ? path : "stream.cns", to);
+		if (c->make)
+			cn_remake_write(cn_reader_history(reader), path, "stream.cns", to, err);
 		else if (c->json)
 			cn_portrait_json(reader, to, err);
-		else if (!c->text && !c->make)
-			cn_portrait_words(reader, to);
+		else if (!c->text)
+			cn_portrait_words(reader, failure(c, err), to);
 	}
 	cn_reader_free(reader);
 }
@@ -120,6 +126,7 @@ main(int argc, char **argv)
 	struct config c = { 0 };
 	struct cn_err err = { 0 }, late = { 0 };
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
+	struct cn_source *source;
 	struct cn_output *output;
 	char *words = NULL;
 	size_t size = 0;
@@ -131,12 +138,15 @@ main(int argc, char **argv)
 	to = open_memstream(&words, &size);
 	if (!to)
 		cn_err_errno(&err, "cannot gather words");
-	if (!err.code && is_model(operand))
-		show_model(&c, operand, to, &err);
-	else if (!err.code)
-		show_stream(&c, operand, to, &err);
-	/* what is known of a damaged stream is said all the same, but not into a file */
-	if (to && fclose(to) == 0 && output && (!err.code || !c.common.output))
+	source = err.code ? NULL : cn_source_open(operand, &err);
+	if (source && is_model(source, &err)) {
+		show_model(&c, operand, source, to, &err);
+		cn_source_free(source);
+	} else if (source) {
+		show_stream(&c, operand, source, to, &err);
+	}
+	/* what is known of a damaged stream is said all the same, but not into a file; a Makefile is whole or not there */
+	if (to && fclose(to) == 0 && output && (!err.code || !(c.common.output || c.make)))
 		cn_output_write(output, words, size, err.code ? &late : &err);
 	cn_output_finish(output, &err);
 	cn_output_free(output);

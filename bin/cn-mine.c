@@ -107,6 +107,7 @@ main(int argc, char **argv)
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		bank = cn_step_reader(&step, c.bank, &err);
 		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
+		cn_encoder_trace(encoder, c.model, &step, &err);
 		if (!err.code) {
 			const struct cn_miner_config config = miner_config(&c, encoder, step.pool);
 

@@ -218,6 +218,8 @@ describe(struct job *job, struct cn_err *err)
 	cn_meta_set(&job->node, "input.1", cn_reader_typed(job->in), err);
 	if (job->bank)
 		cn_meta_set(&job->node, "input.2", cn_reader_typed(job->bank), err);
+	if (job->c->init)
+		cn_meta_set(&job->node, job->bank ? "input.3" : "input.2", job->c->init, err);
 	cn_meta_set(&job->node, "blas", cn_blas_kernel(), err);
 }
 

@@ -105,7 +105,7 @@ struct cn_common {
 	CN_OPT_OUT_ROWS, \
 	{ 0, "level", CN_TEXT(common.level), "number", .silent = 1, \
 		.help = "Compress at this zstd level, -7 to 19; by default 1 to a file and -1 to a pipe" }, \
-	{ 0, "chunk-rows", CN_INT(common.chunk_rows), "count", "0", 0, 1048576, .silent = 1, \
+	{ 0, "chunk-rows", CN_INT(common.chunk_rows), "count", "0", 0, 1048576, \
 		.help = "Rows of one chunk, 0 for about 1 MiB" }, \
 	{ 'k', "key", CN_PATH(common.key), "file", .silent = 1, \
 		.help = "Sign the stream with this minisign secret key" }, \

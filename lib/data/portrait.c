@@ -2,9 +2,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "data/command.h"
 #include "data/historyjson.h"
 #include "data/portrait.h"
 #include "stream/head.h"
@@ -45,51 +47,31 @@ put_meta(const struct cn_meta *meta, FILE *to)
 	}
 }
 
-static bool
-begins(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
-}
-
-/* A node on one line: what one would have typed, more or less. */
+/* A node on one line: what one would type, and what wrote it. */
 static void
 put_node(const struct cn_node *node, FILE *to)
 {
-	const char *program = cn_meta_get(&node->meta, "program"), *version = cn_meta_get(&node->meta, "version");
-	const char *verb = cn_meta_get(&node->meta, "verb"), *seed = cn_meta_get(&node->meta, "seed");
+	const char *version = cn_meta_get(&node->meta, "version"), *seed = cn_meta_get(&node->meta, "seed");
+	char *line = NULL;
+	size_t size;
+	struct cn_command command = { .to = open_memstream(&line, &size) };
 
-	put_text(program ? program : "?", to);
+	if (command.to) {
+		cn_command_write(&command, node, NULL);
+		if (fclose(command.to) == 0)
+			fputs(cn_head_printable(line), to);
+	}
+	free(line);
+	fputs(version || seed ? "  (" : "", to);
 	if (version) {
-		fputc(' ', to);
+		fputs("version ", to);
 		put_text(version, to);
 	}
-	if (verb) {
-		fputs(": ", to);
-		put_text(verb, to);
-	}
-	for (size_t i = 0; i < node->meta.n; i++) {
-		const struct cn_pair *pair = node->meta.pair + i;
-
-		if (!begins(pair->key, "option.") && !begins(pair->key, "flag."))
-			continue;
-		fputs(begins(pair->key, "flag.") && !strcmp(pair->value, "0") ? " --no-" : " --", to);
-		put_text(strchr(pair->key, '.') + 1, to);
-		if (begins(pair->key, "option.")) {
-			fputc('=', to);
-			put_text(pair->value, to);
-		}
-	}
-	for (size_t i = 0; i < node->meta.n; i++)
-		if (begins(node->meta.pair[i].key, "input.")) {
-			fputc(' ', to);
-			put_text(node->meta.pair[i].value, to);
-		}
 	if (seed) {
-		fputs(" (seed ", to);
+		fputs(version ? ", seed " : "seed ", to);
 		put_text(seed, to);
-		fputc(')', to);
 	}
-	fputc('\n', to);
+	fputs(version || seed ? ")\n" : "\n", to);
 }
 
 /* The last node first, its parents indented below it; a node met before is only named. */
@@ -120,14 +102,14 @@ put_history(const struct cn_history *history, FILE *to)
 }
 
 void
-cn_portrait_words(const struct cn_reader *reader, FILE *to)
+cn_portrait_words(const struct cn_reader *reader, const char *failure, FILE *to)
 {
 	const struct cn_reader_end *end = cn_reader_end(reader);
 	const struct cn_schema *schema = cn_reader_schema(reader);
 	char text[128];
 
 	fprintf(to, "stream      %s: %s\n", cn_reader_name(reader),
-		!end ? "incomplete" : end->verified ? "whole, digests right, signature right" : "whole, digests right");
+		!end ? failure : end->verified ? "whole, digests right, signature right" : "whole, digests right");
 	fprintf(to, "rows        %" PRIu64, cn_reader_rows(reader));
 	if (end)
 		fprintf(to, " in %" PRIu64 " chunk%s of up to %u", end->chunks, end->chunks == 1 ? "" : "s",
@@ -151,12 +133,12 @@ cn_portrait_words(const struct cn_reader *reader, FILE *to)
 }
 
 void
-cn_portrait_model_words(const char *path, const struct cn_weights *weights, const struct cn_history *history, FILE *to)
+cn_portrait_model_words(const char *name, const struct cn_weights *weights, const struct cn_history *history, FILE *to)
 {
 	size_t count = 0;
 	char text[128];
 
-	fprintf(to, "model       %s\n", path ? path : "standard input");
+	fprintf(to, "model       %s\n", name);
 	put_meta(&weights->meta, to);
 	for (size_t i = 0; i < weights->n; i++) {
 		const struct cn_tensor *tensor = weights->tensor + i;
@@ -208,9 +190,10 @@ dump(json_t *root, FILE *to, struct cn_err *err)
 }
 
 static json_t *
-history_json(const struct cn_history *history, struct cn_err *err)
+history_json(const struct cn_history *history)
 {
-	char *text = cn_historyjson_write(history, err);
+	struct cn_err err = { 0 };	/* its own: of a damaged stream the history is known */
+	char *text = cn_historyjson_write(history, &err);
 	json_t *object = text ? json_loads(text, 0, NULL) : NULL;
 
 	cn_mem_free(text);
@@ -250,7 +233,7 @@ cn_portrait_json(const struct cn_reader *reader, FILE *to, struct cn_err *err)
 		json_object_set_new(root, "stopped_early", json_boolean((end->status & 2) != 0));
 		json_object_set_new(root, "salvaged", json_boolean((end->status & 1) != 0));
 	}
-	json_object_set_new(root, "history", history_json(cn_reader_history(reader), err));
+	json_object_set_new(root, "history", history_json(cn_reader_history(reader)));
 	return dump(root, to, err);
 }
 

@@ -14,12 +14,12 @@
 #include "stream/history.h"
 #include "stream/reader.h"
 
-/* Of a stream that has been read to its end (or to an error: then it says that it is incomplete). */
-void cn_portrait_words(const struct cn_reader *reader, FILE *to);
+/* Of a stream that has been read to its end, or to an error: then failure is said of it, as "incomplete". */
+void cn_portrait_words(const struct cn_reader *reader, const char *failure, FILE *to);
 int cn_portrait_json(const struct cn_reader *reader, FILE *to, struct cn_err *err);
 
-/* Of a model; history is its own, read from its metadata. */
-void cn_portrait_model_words(const char *path, const struct cn_weights *weights, const struct cn_history *history, FILE *to);
+/* Of a model; name is that of its file, history its own, read from its metadata. */
+void cn_portrait_model_words(const char *name, const struct cn_weights *weights, const struct cn_history *history, FILE *to);
 int cn_portrait_model_json(const struct cn_weights *weights, FILE *to, struct cn_err *err);
 
 /* A line of field names, then one of values for each row: tab-separated, at most width numbers of an array. */

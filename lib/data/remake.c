@@ -1,202 +1,258 @@
 /* remake - commands out of nodes, rules out of inputs. */
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/mem.h"
+#include "data/command.h"
 #include "data/remake.h"
+#include "stream/head.h"
 
 #include "base/banned.h"
 
-enum { TARGETS = CN_HISTORY_NODES, NEEDS = 1024 };
+enum { COMMANDS = 4096 };	/* visited in all; a history that shares its steps could have endlessly many */
 
 struct remake {
 	const struct cn_history *history;
-	FILE *to;
-	/* rules still to be written, and those written; the names belong to the history */
-	struct { const char *name; size_t node; } target[TARGETS];
-	size_t n;
-	const char *need[NEEDS];	/* of the rule being written */
-	size_t needs;
+	const char *file;	/* for messages */
+	struct cn_command command;
+	struct cn_err *err;
+	/* files in the order they were met: rules written and to be written; node -1: made outside.  Names belong to the history */
+	struct target { const char *name; int node; } *target;
+	size_t n, capacity;
+	const char **need;	/* of the rule being written */
+	size_t needs, need_capacity, visits;
 };
 
-/* One word of a recipe or of a rule's head. */
-static void
-put_word(const char *word, FILE *to)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%^";
-	const bool quote = !*word || word[strspn(word, plain)] != '\0';
-
-	if (quote)
-		fputc('\'', to);
-	for (; *word; word++) {
-		if (*word == '$')
-			fputs("$$", to);
-		else if (*word == '\'')
-			fputs("'\\''", to);
-		else
-			fputc(*word == '\n' ? ' ' : *word, to);
-	}
-	if (quote)
-		fputc('\'', to);
-}
-
-static void
-put_name(const char *name, FILE *to)
-{
-	for (; *name; name++) {
-		if (*name == '$')
-			fputc('$', to);
-		else if (strchr(" #:%\\", *name))
-			fputc('\\', to);
-		fputc(*name, to);
-	}
-}
-
+/* As make sees a name. */
 static const char *
-get(const struct cn_node *node, const char *key, size_t number)
+bare(const char *name)
 {
-	char text[32];
-
-	snprintf(text, sizeof text, "%s.%zu", key, number);
-	return cn_meta_get(&node->meta, text);
+	while (name[0] == '.' && name[1] == '/')
+		name += 2 + strspn(name + 2, "/");
+	return name;
 }
 
-/* True if an input was named by an option (--bank), not as an operand. */
 static bool
-is_option(const struct cn_node *node, const char *input)
+is_standard_input(const char *name)
 {
-	for (size_t i = 0; i < node->meta.n; i++)
-		if (!strncmp(node->meta.pair[i].key, "option.", 7) && !strcmp(node->meta.pair[i].value, input))
-			return true;
+	return !strcmp(name, "-") || !strcmp(name, "/dev/stdin") || !strcmp(name, "/dev/fd/0") || !strcmp(name, "/proc/self/fd/0");
+}
+
+/* True of a pipe, whatever its name: make cannot know it by that. */
+static bool
+is_pipe(const char *name)
+{
+	struct stat about;
+
+	return is_standard_input(name) || !strncmp(name, "/dev/", 5) || !strncmp(name, "/proc/", 6)
+		|| (stat(name, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode));
+}
+
+/* The number of the input that is standard input, or 0. */
+static size_t
+piped(const struct cn_node *node)
+{
+	const char *name;
+
+	for (size_t i = 1; (name = cn_node_input(node, i)); i++)
+		if (is_standard_input(name))
+			return i;
+	return 0;
+}
+
+/* The words of make itself cannot be quoted. */
+static bool
+check_name(const struct remake *remake, const char *name)
+{
+	const size_t length = strlen(name);
+	char text[200];
+
+	if (length && !strpbrk(name, ";|()\\\t\n\r") && name[length - 1] != '&')
+		return true;
+	snprintf(text, sizeof text, "%s", name);
+	cn_err_set(remake->err, CN_FAILED, "%s: make cannot have a file of the name '%s', which is in its history; "
+		"choose a name without ; | ( ) \\ tab or newline, and without & at its end", remake->file, cn_head_printable(text));
 	return false;
 }
 
-/* The node that made input number (from 1), or -1. */
-static int
-maker(const struct cn_node *node, size_t number)
+/* A name in a rule's head: in targets a % stands for anything unless quoted, in prerequisites it cannot be quoted. */
+static void
+put_name(const struct remake *remake, const char *name, bool target)
 {
-	if (node->n_parents == 0)
-		return -1;
-	return node->parent[number <= node->n_parents ? number - 1 : node->n_parents - 1u];
+	FILE *to = remake->command.to;
+
+	if (!check_name(remake, name))
+		return;
+	if (*name == '~')
+		fputs("./", to);
+	for (; *name; name++) {
+		const bool quote = strchr(" #:*?[", *name) || (target && *name == '%');
+
+		if (*name == '$')
+			fputs("$$", to);
+		else if (*name == '=')
+			fputs("$(or =)", to);
+		else
+			fprintf(to, "%s%c", quote ? "\\" : "", *name);
+	}
 }
 
 static bool
-piped(const struct cn_node *node)
+visit(struct remake *remake)
 {
-	const char *input = get(node, "input", 1);
-
-	return input && !strcmp(input, "-") && maker(node, 1) >= 0;
+	if (++remake->visits > COMMANDS)
+		cn_err_set(remake->err, CN_FAILED, "%s: its history has more than %d steps in pipes; write some to files",
+			remake->file, COMMANDS);
+	return !remake->err->code;
 }
 
-/* A repeated option has a number behind its name: rename.1. */
-static void
-put_option(const char *key, const char *value, FILE *to)
-{
-	const size_t length = strlen(key), digits = strspn(key + strcspn(key, "."), ".0123456789");
-	const bool numbered = digits > 1 && key[strcspn(key, ".") + digits] == '\0';
+static void put_chain(struct remake *remake, size_t number, const char *output);
 
-	fprintf(to, " --%.*s=", (int)(numbered ? length - digits : length), key);
-	put_word(value, to);
+/* A pipe that is not standard input was made by the shell, and is made so again. */
+static void
+put_input(void *context, const struct cn_node *node, size_t number)
+{
+	struct remake *remake = context;
+	const char *name = cn_node_input(node, number);
+
+	if (!is_pipe(name) || number == piped(node)) {
+		cn_command_word(&remake->command, name);
+		return;
+	}
+	fputs("<(", remake->command.to);
+	put_chain(remake, (size_t)cn_node_maker(node, number), NULL);
+	fputc(')', remake->command.to);
 }
 
+/* The command of a node, behind those that are piped into it. */
 static void
-put_command(const struct remake *remake, size_t number)
+put_chain(struct remake *remake, size_t number, const char *output)
 {
 	const struct cn_node *node = remake->history->node + number;
-	const char *program = cn_meta_get(&node->meta, "program"), *verb = cn_meta_get(&node->meta, "verb"), *input;
+	const size_t input = piped(node);
 
-	if (piped(node)) {
-		put_command(remake, (size_t)maker(node, 1));
-		fputs(" | \\\n\t", remake->to);
+	if (!visit(remake))
+		return;
+	if (input) {
+		put_chain(remake, (size_t)cn_node_maker(node, input), NULL);
+		fputs(" | \\\n\t", remake->command.to);
 	}
-	put_word(program ? program : "?", remake->to);
-	if (verb) {
-		fputc(' ', remake->to);
-		put_word(verb, remake->to);
-	}
-	for (size_t i = 0; i < node->meta.n; i++) {
-		const struct cn_pair *pair = node->meta.pair + i;
-
-		if (!strncmp(pair->key, "option.", 7))
-			put_option(pair->key + 7, pair->value, remake->to);
-		else if (!strncmp(pair->key, "flag.", 5))
-			fprintf(remake->to, " --%s%s", strcmp(pair->value, "0") ? "" : "no-", pair->key + 5);
-	}
-	for (size_t i = 1; (input = get(node, "input", i)); i++)
-		if (strcmp(input, "-") && (i == 1 || !is_option(node, input))) {
-			fputc(' ', remake->to);
-			put_word(input, remake->to);
-		}
+	cn_command_write(&remake->command, node, output);
 }
 
+/* Notes a file and the node that made it. */
 static void
 want(struct remake *remake, const char *name, int node)
 {
-	for (size_t i = 0; i < remake->n; i++)
-		if (!strcmp(remake->target[i].name, name))
-			return;
-	if (node < 0 || remake->n == TARGETS)
+	void *block = remake->target;
+	char text[200];
+
+	for (size_t i = 0; i < remake->n; i++) {
+		if (strcmp(bare(remake->target[i].name), bare(name)))
+			continue;
+		snprintf(text, sizeof text, "%s", name);
+		if (remake->target[i].node != node)
+			cn_err_set(remake->err, CN_FAILED, "%s: '%s' is the name of two different files in its history, one written "
+				"over the other, and make has one rule for a name; give each step an output of its own",
+				remake->file, cn_head_printable(text));
 		return;
-	remake->target[remake->n].name = name;
-	remake->target[remake->n++].node = (size_t)node;
+	}
+	if (cn_mem_grow(&block, &remake->capacity, remake->n + 1, sizeof *remake->target, remake->err))
+		return;
+	remake->target = block;
+	remake->target[remake->n++] = (struct target){ name, node };
 }
 
 /* One thing that must be there first, once. */
 static void
 put_need(struct remake *remake, const char *name)
 {
+	void *block = remake->need;
+
 	for (size_t i = 0; i < remake->needs; i++)
 		if (!strcmp(remake->need[i], name))
 			return;
-	if (remake->needs == NEEDS)
+	if (cn_mem_grow(&block, &remake->need_capacity, remake->needs + 1, sizeof *remake->need, remake->err))
 		return;
+	remake->need = block;
 	remake->need[remake->needs++] = name;
-	fputc(' ', remake->to);
-	put_name(name, remake->to);
+	fputc(' ', remake->command.to);
+	put_name(remake, name, false);
 }
 
-/* What must be there first: inputs that are files, and models. */
+static void
+refuse_pipe(const struct remake *remake, const struct cn_node *node, const char *name)
+{
+	const char *program = cn_meta_get(&node->meta, "program");
+	char text[200], by[64];
+
+	snprintf(text, sizeof text, "%s", strcmp(name, "-") ? name : "standard input");
+	snprintf(by, sizeof by, "%s", program ? program : "a program");
+	cn_err_set(remake->err, CN_FAILED, "%s: %s read %s, of which neither a name nor the history is known, so make cannot make "
+		"it; give %s a file", remake->file, cn_head_printable(by), cn_head_printable(text), by);
+}
+
+/* What must be there first: inputs that are files, and those of the commands in pipes. */
 static void
 put_needs(struct remake *remake, size_t number)
 {
-	static const char *const model[] = { "option.model", "option.init" };
 	const struct cn_node *node = remake->history->node + number;
-	const char *input;
-	size_t inputs = 0;
+	const char *name;
 
-	if (piped(node))
-		put_needs(remake, (size_t)maker(node, 1));
-	for (size_t i = 1; (input = get(node, "input", i)); i++) {
-		inputs++;
-		if (!strcmp(input, "-"))
-			continue;
-		put_need(remake, input);
-		want(remake, input, maker(node, i));
-	}
-	for (size_t i = 0; i < sizeof model / sizeof *model; i++)
-		if ((input = cn_meta_get(&node->meta, model[i])) && !get(node, "input", inputs + 1)) {
-			put_need(remake, input);
-			/* a model's own history comes after those of the inputs */
-			if (node->n_parents > inputs)
-				want(remake, input, node->parent[node->n_parents - 1]);
+	if (!visit(remake))
+		return;
+	for (size_t i = 1; (name = cn_node_input(node, i)) && !remake->err->code; i++) {
+		const int maker = cn_node_maker(node, i);
+
+		if (!is_pipe(name)) {
+			put_need(remake, name);
+			want(remake, name, maker);
+		} else if (maker < 0) {
+			refuse_pipe(remake, node, name);
+		} else {
+			put_needs(remake, (size_t)maker);
 		}
+	}
 }
 
-void
-cn_remake_write(const struct cn_history *history, const char *target, FILE *to)
+static void
+put_rule(struct remake *remake, const char *name, size_t node)
 {
-	struct remake remake = { .history = history, .to = to };
+	FILE *to = remake->command.to;
 
+	fputc('\n', to);
+	put_name(remake, name, true);
+	fputc(':', to);
+	remake->needs = 0;
+	put_needs(remake, node);
+	fputs("\n\t", to);
+	put_chain(remake, node, name);
+	fputc('\n', to);
+}
+
+int
+cn_remake_write(const struct cn_history *history, const char *file, const char *fallback, FILE *to, struct cn_err *err)
+{
+	const char *target = file && !is_pipe(file) ? file : fallback;
+	struct remake remake = { .history = history, .file = target, .err = err };
+
+	if (err->code)
+		return -1;
+	if (history->n == 0)
+		return cn_err_set(err, CN_FAILED, "%s: its history is not known, so make cannot make it", target);
+	remake.command = (struct cn_command){ .to = to, .make = true, .input = put_input, .context = &remake };
 	fputs("SHELL = bash\n.SHELLFLAGS = -o pipefail -c\n.DELETE_ON_ERROR:\n", to);
-	if (history->n)
-		want(&remake, target, (int)history->n - 1);
-	for (size_t i = 0; i < remake.n; i++) {
+	if (strchr(target, '%')) {	/* which make does not take for its goal by itself */
+		fputs(".PHONY: all\nall: ", to);
+		put_name(&remake, target, false);
 		fputc('\n', to);
-		put_name(remake.target[i].name, to);
-		fputc(':', to);
-		remake.needs = 0;
-		put_needs(&remake, remake.target[i].node);
-		fputs("\n\t", to);
-		put_command(&remake, remake.target[i].node);
-		fputs(" -o $@\n", to);
 	}
+	want(&remake, target, (int)history->n - 1);
+	for (size_t i = 0; i < remake.n && !err->code; i++)
+		if (remake.target[i].node >= 0)
+			put_rule(&remake, remake.target[i].name, (size_t)remake.target[i].node);
+	cn_mem_free(remake.target);
+	cn_mem_free(remake.need);
+	return err->code ? -1 : 0;
 }

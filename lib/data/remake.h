@@ -9,9 +9,13 @@
 
 #include <stdio.h>
 
+#include "base/err.h"
 #include "stream/history.h"
 
-/* Of the last node, as target, and of all that it was made from. */
-void cn_remake_write(const struct cn_history *history, const char *target, FILE *to);
+/*
+ * Of the last node, as target file, and of all that it was made from; a target that is no file (a pipe) is called
+ * fallback.  Refuses what make cannot do: a name for two things, an input without name or history.  0 or -1.
+ */
+int cn_remake_write(const struct cn_history *history, const char *file, const char *fallback, FILE *to, struct cn_err *err);
 
 #endif

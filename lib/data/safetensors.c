@@ -128,6 +128,7 @@ cn_weights_release(struct cn_weights *weights)
 
 struct source {
 	int fd;
+	struct cn_source *stream;	/* instead of fd, or NULL */
 	const char *name;
 	bool sized;		/* a regular file, whose remaining length is known */
 	uint64_t left;		/* bytes behind the position, when sized */
@@ -138,8 +139,10 @@ read_exactly(struct source *source, void *to, size_t size, const char *what, str
 {
 	size_t done = 0;
 
+	if (source->stream && (done = cn_source_read(source->stream, to, size, err)) == SIZE_MAX)
+		return -1;
 	while (done < size) {
-		const ssize_t got = read(source->fd, (char *)to + done, size - done);
+		const ssize_t got = source->stream ? 0 : read(source->fd, (char *)to + done, size - done);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -378,6 +381,23 @@ cn_safetensors_read_fd(int fd, const char *name, struct cn_weights *weights, str
 		source.sized = at >= 0 && at <= about.st_size;
 		source.left = source.sized ? (uint64_t)(about.st_size - at) : 0;
 	}
+	if (read_weights(&source, weights, err)) {
+		cn_weights_release(weights);
+		return -1;
+	}
+	return 0;
+}
+
+int
+cn_safetensors_read_source(struct cn_source *stream, struct cn_weights *weights, struct cn_err *err)
+{
+	struct source source = { .fd = -1, .stream = stream, .name = cn_source_name(stream) };
+
+	if (err->code)
+		return -1;
+	*weights = (struct cn_weights){ 0 };
+	source.sized = cn_source_seekable(stream);
+	source.left = cn_source_size(stream);
 	if (read_weights(&source, weights, err)) {
 		cn_weights_release(weights);
 		return -1;

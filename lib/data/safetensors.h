@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/meta.h"
 #include "base/output.h"
+#include "stream/source.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -50,6 +51,9 @@ int cn_safetensors_read(const char *path, struct cn_weights *weights, struct cn_
  * out in the order of their names; on an error weights are empty.
  */
 int cn_safetensors_read_fd(int fd, const char *name, struct cn_weights *weights, struct cn_err *err);
+
+/* As read_fd, from a source of which nothing was taken; more of a pipe than the one file may be gone then. */
+int cn_safetensors_read_source(struct cn_source *source, struct cn_weights *weights, struct cn_err *err);
 
 /* Atomic (base/output): whole or not at all. */
 int cn_safetensors_write(const char *path, int force, const struct cn_weights *weights, struct cn_err *err);

@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "base/mem.h"
-#include "data/historyjson.h"
 #include "loss/checkpoint.h"
 #include "loss/extra.h"
 #include "loss/trainer.h"
@@ -267,42 +266,21 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 	return 0;
 }
 
-/* Takes over one history; its last node becomes a parent. */
-static void
-inherit(struct cn_history *history, const struct cn_history *from, uint16_t *parent, size_t *n, struct cn_err *err)
-{
-	const int last = cn_history_merge(history, from, err);
-
-	for (size_t i = 0; i < *n; i++)
-		if (parent[i] == last)
-			return;
-	if (last >= 0)
-		parent[(*n)++] = (uint16_t)last;
-}
-
-static void
-inherit_model(struct cn_history *history, const struct cn_trainer *t, uint16_t *parent, size_t *n, struct cn_err *err)
-{
-	const char *text = t->config.init ? cn_meta_get(cn_model_meta(t->model), "cn.provenance") : NULL;
-	struct cn_history own = { 0 };
-
-	if (text && cn_historyjson_read(t->config.init, text, strlen(text), &own, err) == 0)
-		inherit(history, &own, parent, n, err);
-	cn_history_release(&own);
-}
-
-/* What the model's history is to be: that of the inputs and the initial model, and node. */
+/* What the model's history is to be: node, made from the inputs and the initial model, in the order of their names there. */
 static void
 trace(const struct cn_trainer *t, const struct cn_meta *node, struct cn_history *history, struct cn_err *err)
 {
-	uint16_t parent[3];
+	struct cn_history initial = { 0 };
+	int origin[3];
 	size_t n = 0;
 
-	inherit(history, cn_reader_history(t->in), parent, &n, err);
+	origin[n++] = cn_history_merge(history, cn_reader_history(t->in), err);
 	if (t->bank)
-		inherit(history, cn_reader_history(t->bank), parent, &n, err);
-	inherit_model(history, t, parent, &n, err);
-	cn_history_add(history, node, parent, n, err);
+		origin[n++] = cn_history_merge(history, cn_reader_history(t->bank), err);
+	if (t->config.init && cn_model_history(t->model, t->config.init, &initial, err) == 0)
+		origin[n++] = cn_history_merge(history, &initial, err);
+	cn_history_step(history, node, origin, n, err);
+	cn_history_release(&initial);
 }
 
 int

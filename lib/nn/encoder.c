@@ -84,3 +84,12 @@ cn_encoder_meta(const struct cn_encoder *encoder)
 {
 	return cn_model_meta(encoder->model);
 }
+
+int
+cn_encoder_trace(const struct cn_encoder *encoder, const char *path, struct cn_step *step, struct cn_err *err)
+{
+	if (err->code || !encoder)
+		return err->code ? -1 : 0;
+	step->model = path;
+	return cn_model_history(encoder->model, path, &step->model_history, err);
+}

@@ -14,6 +14,7 @@
 #include "base/meta.h"
 #include "base/pool.h"
 #include "stream/schema.h"
+#include "stream/step.h"
 
 struct cn_encoder;
 
@@ -35,6 +36,10 @@ int cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enu
 
 /* Its safetensors metadata (cn.arch, cn.head, cn.input, cn.norm, cn.dim, cn.provenance). */
 const struct cn_meta *cn_encoder_meta(const struct cn_encoder *encoder);
+
+/* Notes in step that the model, path as typed, is one more input, with its own history; before cn_step_output.  0 or -1. */
+int cn_encoder_trace(const struct cn_encoder *encoder, const char *path, struct cn_step *step, struct cn_err *err);
+
 void cn_encoder_free(struct cn_encoder *encoder);
 
 #endif

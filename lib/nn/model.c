@@ -208,6 +208,16 @@ cn_model_save(struct cn_model *model, struct cn_output *output, const struct cn_
 }
 
 int
+cn_model_history(const struct cn_model *model, const char *name, struct cn_history *to, struct cn_err *err)
+{
+	const char *text = cn_meta_get(&model->meta, "cn.provenance");
+	char place[300];
+
+	snprintf(place, sizeof(place), "%.270s: cn.provenance", name);
+	return text ? cn_historyjson_read(place, text, strlen(text), to, err) : 0;
+}
+
+int
 cn_model_check(const struct cn_model *model, const struct cn_field *field, const char *file, struct cn_err *err)
 {
 	char got[160], want[160];

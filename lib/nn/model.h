@@ -42,6 +42,9 @@ int cn_model_check(const struct cn_model *model, const struct cn_field *field, c
 /* n samples, each as in a stream, become rows of the network's input, scaled as cn.norm says. */
 void cn_model_scale(const struct cn_model *model, const void *const *sample, size_t n, float *input);
 
+/* How it was made, by its cn.provenance, into to (empty before; the caller releases it); name is its file's.  0 or -1. */
+int cn_model_history(const struct cn_model *model, const char *name, struct cn_history *to, struct cn_err *err);
+
 struct cn_network *cn_model_network(struct cn_model *model);
 const struct cn_meta *cn_model_meta(const struct cn_model *model);
 size_t cn_model_input(const struct cn_model *model);	/* numbers in a sample */

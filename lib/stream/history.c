@@ -1,7 +1,8 @@
 /* history - how a stream was made, as a DAG of nodes that programs share. */
 #include "stream/history.h"
 
-#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -77,6 +78,71 @@ cn_history_merge(struct cn_history *to, const struct cn_history *from, struct cn
 		number[i] = (uint16_t)last;
 	}
 	return last;
+}
+
+int
+cn_history_step(struct cn_history *to, const struct cn_meta *meta, const int *origin, size_t n, struct cn_err *err)
+{
+	uint16_t parent[CN_HISTORY_NODES];
+	struct cn_meta own = { 0 };
+	size_t parents = 0;
+	char key[32];
+
+	cn_meta_merge(&own, meta, err);
+	for (size_t i = 0; i < n && !err->code; i++) {
+		size_t at = 0;
+
+		while (at < parents && parent[at] != origin[i])
+			at++;
+		if (origin[i] >= 0 && at == parents)
+			parent[parents++] = (uint16_t)origin[i];
+		if (origin[i] >= 0 && at == i)
+			continue;
+		snprintf(key, sizeof(key), "parent.%zu", i + 1);
+		cn_meta_format(&own, key, "%zu", err, origin[i] >= 0 ? at + 1 : 0);
+	}
+	const int number = err->code ? -1 : cn_history_add(to, &own, parent, parents, err);
+	cn_meta_release(&own);
+	return number;
+}
+
+static const char *
+numbered(const struct cn_node *node, const char *key, size_t number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s.%zu", key, number);
+	return cn_meta_get(&node->meta, text);
+}
+
+const char *
+cn_node_input(const struct cn_node *node, size_t number)
+{
+	return numbered(node, "input", number);
+}
+
+bool
+cn_node_by_option(const struct cn_node *node, size_t number)
+{
+	static const char *const option[] = { "option.bank", "option.model", "option.init" };
+	const char *input = cn_node_input(node, number);
+
+	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]) && number > 1 && input; i++) {
+		const char *value = cn_meta_get(&node->meta, option[i]);
+
+		if (value && strcmp(value, input) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+cn_node_maker(const struct cn_node *node, size_t number)
+{
+	const char *noted = numbered(node, "parent", number);
+	const size_t at = noted ? (size_t)strtoul(noted, NULL, 10) : number;
+
+	return at > 0 && at <= node->n_parents ? node->parent[at - 1] : -1;
 }
 
 int

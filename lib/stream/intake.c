@@ -71,7 +71,7 @@ looks_like(const unsigned char *bytes, size_t n)
 		if (n >= kinds[i].n && memcmp(bytes, kinds[i].bytes, kinds[i].n) == 0)
 			return kinds[i].name;
 	if (n > 8 && bytes[8] == '{' && cn_wire_load64(bytes) < (uint64_t)1 << 32)
-		return "a safetensors model";
+		return "a safetensors model; give it with -m, or to cn-info";
 	while (printable < n && (isprint(bytes[printable]) || isspace(bytes[printable])))
 		printable++;
 	return printable == n ? "text" : "unknown binary data";
@@ -212,17 +212,19 @@ read_sentinel(struct cn_intake *intake, struct cn_err *err)
 }
 
 struct cn_intake *
-cn_intake_open(const char *path, const char *verify_key, struct cn_err *err)
+cn_intake_open(struct cn_source *source, const char *verify_key, struct cn_err *err)
 {
 	struct cn_intake *intake = err->code || cn_seal_prepare(err) != 0 ? NULL
 		: cn_mem_array(1, sizeof(*intake), err);
 
-	if (!intake)
+	if (!intake) {
+		cn_source_free(source);
 		return NULL;
+	}
 	intake->verify_key = verify_key;
-	intake->source = cn_source_open(path, err);
-	intake->name = intake->source ? cn_source_name(intake->source) : "";
-	if (!err->code && verify_key)
+	intake->source = source;
+	intake->name = cn_source_name(source);
+	if (verify_key)
 		cn_seal_read_public(verify_key, &intake->key, err);
 	if (!err->code && read_head(intake, err) == 0)
 		read_sentinel(intake, err);

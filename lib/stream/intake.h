@@ -26,8 +26,8 @@ struct cn_parcel {
 
 struct cn_intake;
 
-/* Reads up to the sentinel.  verify_key: a minisign public key file that must have signed, or NULL. */
-struct cn_intake *cn_intake_open(const char *path, const char *verify_key, struct cn_err *err);
+/* Reads up to the sentinel; frees source in any case.  verify_key: a minisign public key file that must have signed, or NULL. */
+struct cn_intake *cn_intake_open(struct cn_source *source, const char *verify_key, struct cn_err *err);
 void cn_intake_free(struct cn_intake *intake);
 
 /* The next chunk: 1; 0 at the verified end; -1 err. */

@@ -187,13 +187,17 @@ cn_reader_open(const struct cn_reader_config *config, struct cn_err *err)
 {
 	struct cn_reader *reader = err->code ? NULL : cn_mem_array(1, sizeof(*reader), err);
 
-	if (!reader)
+	if (!reader) {
+		cn_source_free(config->source);
 		return NULL;
+	}
 	pthread_mutex_init(&reader->lock, NULL);
 	pthread_cond_init(&reader->changed, NULL);
 	reader->typed = cn_mem_string(config->path ? config->path : "-", err);
-	if (!err->code && make_slots(reader, cn_pool_threads(config->pool), err) == 0)
-		reader->intake = cn_intake_open(config->path, config->verify_key, err);
+	if (!err->code)
+		make_slots(reader, cn_pool_threads(config->pool), err);
+	struct cn_source *source = config->source || err->code ? config->source : cn_source_open(config->path, err);
+	reader->intake = cn_intake_open(source, config->verify_key, err);
 	if (!err->code)
 		reader->rows_hint = cn_intake_rows_hint(reader->intake);
 	return reader;	/* also after an error: a writer may want to pass on the cause */

@@ -22,9 +22,11 @@
 
 struct cn_reader;
 struct cn_abort;	/* stream/frame.h */
+struct cn_source;	/* stream/source.h */
 
 struct cn_reader_config {
 	const char *path;		/* NULL or "-": standard input */
+	struct cn_source *source;	/* path opened before, of which nothing was taken, or NULL; the reader frees it */
 	struct cn_pool *pool;		/* may be NULL */
 	const char *verify_key;		/* minisign public key file, or NULL: signatures are not required */
 };

@@ -170,6 +170,24 @@ cn_source_read(struct cn_source *source, void *to, size_t n, struct cn_err *err)
 	return done;
 }
 
+size_t
+cn_source_ahead(struct cn_source *source, void *to, size_t n, struct cn_err *err)
+{
+	size_t held = source->end - source->begin, got;
+
+	memmove(source->buffer, source->buffer + source->begin, held);
+	source->begin = 0;
+	source->end = held;
+	while (held < n && (got = read_some(source, source->buffer + held, BUFFER - held, err)) > 0) {
+		if (got == SIZE_MAX)
+			return SIZE_MAX;
+		source->end = held += got;
+	}
+	held = held < n ? held : n;
+	memcpy(to, source->buffer, held);
+	return held;
+}
+
 bool
 cn_source_seekable(const struct cn_source *source)
 {

@@ -25,6 +25,9 @@ uint64_t cn_source_offset(const struct cn_source *source);	/* of the next byte, 
 /* Up to n bytes; fewer only at the end of the input.  SIZE_MAX means err. */
 size_t cn_source_read(struct cn_source *source, void *to, size_t n, struct cn_err *err);
 
+/* The next n bytes (at most 64) without taking them; fewer only at the end of the input.  SIZE_MAX means err. */
+size_t cn_source_ahead(struct cn_source *source, void *to, size_t n, struct cn_err *err);
+
 /* For regular files: bytes in all, and where a stream beginning at the first byte may be read at random. */
 bool cn_source_seekable(const struct cn_source *source);
 uint64_t cn_source_size(const struct cn_source *source);

@@ -40,6 +40,7 @@ static int
 describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err)
 {
 	struct cn_meta node = { 0 };
+	size_t n = 0;
 	char key[32];
 
 	cn_tool_describe(step->tool, step->config, &node, err);
@@ -48,9 +49,14 @@ describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, s
 
 		if (!input)
 			continue;
-		snprintf(key, sizeof(key), "input.%zu", i + 1);
+		snprintf(key, sizeof(key), "input.%zu", ++n);
 		cn_meta_set(&node, key, cn_reader_typed(input), err);
 		cn_writer_input(step->out, input, err);
+	}
+	if (step->model) {
+		snprintf(key, sizeof(key), "input.%zu", n + 1);
+		cn_meta_set(&node, key, step->model, err);
+		cn_writer_origin(step->out, &step->model_history, err);
 	}
 	cn_writer_node(step->out, &node, err);
 	cn_meta_release(&node);
@@ -142,6 +148,7 @@ cn_step_end(struct cn_step *step, struct cn_err *err)
 		cn_writer_finish(step->out, err);
 	else if (err->code)
 		cn_writer_refuse(step->tool->name, step->common->output, step->in, err);
+	cn_history_release(&step->model_history);
 	cn_writer_free(step->out);
 	cn_reader_free(step->in);
 	cn_pool_free(step->pool);

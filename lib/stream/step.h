@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "base/tool.h"
 #include "stream/batch.h"
+#include "stream/history.h"
 #include "stream/reader.h"
 #include "stream/writer.h"
 
@@ -28,6 +29,8 @@ struct cn_step {
 	struct cn_reader *in;
 	struct cn_writer *out;
 	struct cn_progress progress;
+	const char *model;	/* an input that is no stream, as typed, or NULL; and how it was made: see cn_encoder_trace */
+	struct cn_history model_history;
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 };
 
@@ -37,7 +40,7 @@ int cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *c
 /* A pool and a reader by the same rules for programs with further inputs (banks); the caller frees the reader. */
 struct cn_reader *cn_step_reader(struct cn_step *step, const char *path, struct cn_err *err);
 
-/* Opens the output.  extra inputs (banks; may be NULL, 0) are named after the main input. */
+/* Opens the output.  extra inputs (banks; may be NULL, 0) are named after the main input, the model last. */
 int cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err);
 
 /*

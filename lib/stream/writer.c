@@ -50,6 +50,8 @@ struct cn_writer {
 	size_t index_capacity;
 	struct input *input;
 	size_t n_inputs, input_capacity;
+	int *origin;			/* of all inputs, models too: numbers of nodes, -1 = not known */
+	size_t n_origins, origin_capacity;
 };
 
 /* ---- opening ---- */
@@ -135,6 +137,7 @@ cn_writer_free(struct cn_writer *writer)
 	cn_mem_free(writer->block);
 	cn_mem_free(writer->index);
 	cn_mem_free(writer->input);
+	cn_mem_free(writer->origin);
 	cn_mem_free(writer->program);
 	cn_wire_release(&writer->wire);
 	cn_head_release(&writer->head);
@@ -151,6 +154,21 @@ cn_writer_meta(struct cn_writer *writer)
 }
 
 int
+cn_writer_origin(struct cn_writer *writer, const struct cn_history *history, struct cn_err *err)
+{
+	void *block;
+
+	if (err->code || !writer)
+		return -1;
+	block = writer->origin;
+	if (cn_mem_grow(&block, &writer->origin_capacity, writer->n_origins + 1, sizeof(*writer->origin), err))
+		return -1;
+	writer->origin = block;
+	writer->origin[writer->n_origins++] = cn_history_merge(&writer->head.history, history, err);
+	return err->code ? -1 : 0;
+}
+
+int
 cn_writer_input(struct cn_writer *writer, struct cn_reader *input, struct cn_err *err)
 {
 	void *block;
@@ -161,34 +179,26 @@ cn_writer_input(struct cn_writer *writer, struct cn_reader *input, struct cn_err
 	if (cn_mem_grow(&block, &writer->input_capacity, writer->n_inputs + 1, sizeof(*writer->input), err))
 		return -1;
 	writer->input = block;
-	const int node = cn_history_merge(&writer->head.history, cn_reader_history(input), err);
+	if (cn_writer_origin(writer, cn_reader_history(input), err))
+		return -1;
+	const int node = writer->origin[writer->n_origins - 1];
 	writer->input[writer->n_inputs++] = (struct input){
 		.reader = input, .node = node < 0 ? CN_INPUT_NO_NODE : (uint16_t)node,
 	};
-	return err->code ? -1 : 0;
+	return 0;
 }
 
 int
 cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct cn_err *err)
 {
-	uint16_t parent[CN_HISTORY_NODES];
 	struct cn_meta own = { 0 };
-	size_t n = 0;
 
 	if (err->code || !writer)
 		return -1;
-	for (size_t i = 0; i < writer->n_inputs; i++) {
-		bool known = writer->input[i].node == CN_INPUT_NO_NODE;
-
-		for (size_t k = 0; k < n; k++)
-			known |= parent[k] == writer->input[i].node;
-		if (!known && n < CN_HISTORY_NODES)
-			parent[n++] = writer->input[i].node;
-	}
 	cn_meta_merge(&own, node, err);
 	cn_meta_set(&own, "lib.zstd", cn_block_zstd_version(), err);
 	cn_meta_set(&own, "lib.sodium", sodium_version_string(), err);
-	cn_history_add(&writer->head.history, &own, parent, n, err);
+	cn_history_step(&writer->head.history, &own, writer->origin, writer->n_origins, err);
 	cn_meta_release(&own);
 	return err->code ? -1 : 0;
 }

@@ -42,7 +42,10 @@ struct cn_meta *cn_writer_meta(struct cn_writer *writer);
 /* Names an input: merges its history (and records its end state in TAIL at finish); inputs come in the order of the command line. */
 int cn_writer_input(struct cn_writer *writer, struct cn_reader *input, struct cn_err *err);
 
-/* This program's own history node (cn_tool_describe); its parents are the inputs named. */
+/* As cn_writer_input for an input that is no stream, as a model: merges its history. */
+int cn_writer_origin(struct cn_writer *writer, const struct cn_history *history, struct cn_err *err);
+
+/* This program's own history node (cn_tool_describe), with input.N as they were named to the functions above. */
 int cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct cn_err *err);
 
 /* Appends rows of batch (schema must equal the writer's). */
