@@ -141,6 +141,16 @@ put_chain(struct remake *remake, size_t number, const char *output)
 	cn_command_write(&remake->command, node, output);
 }
 
+/* Other names lead to the file that is asked about, too: /here/f.cns is f.cns. */
+static bool
+is_asked(const struct remake *remake, const char *name)
+{
+	struct stat asked, about;
+
+	return stat(remake->file, &asked) == 0 && stat(name, &about) == 0 && asked.st_dev == about.st_dev
+		&& asked.st_ino == about.st_ino;
+}
+
 /* Notes a file and the node that made it. */
 static void
 want(struct remake *remake, const char *name, int node)
@@ -149,7 +159,7 @@ want(struct remake *remake, const char *name, int node)
 	char text[200];
 
 	for (size_t i = 0; i < remake->n; i++) {
-		if (strcmp(bare(remake->target[i].name), bare(name)))
+		if (strcmp(bare(remake->target[i].name), bare(name)) && (i > 0 || !is_asked(remake, name)))
 			continue;
 		snprintf(text, sizeof text, "%s", name);
 		if (remake->target[i].node != node)

@@ -114,6 +114,7 @@ again() {
 	refuses 1 'cn-info --make f.cns' "'f.cns' is the name of two different files"
 	[ -z "$output" ]
 	refuses 1 'cn-info --make ./f.cns' 'two different files'
+	refuses 1 'cn-info --make $PWD/f.cns' 'two different files'
 	ok "cp f.cns 'a;b' && cn-cat 'a;b' -o g.cns"
 	refuses 1 'cn-info --make g.cns' "the name 'a;b'"
 	printf '\2\0\0\0\0\0\0\0{}' >m.safetensors
