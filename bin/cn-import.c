@@ -17,8 +17,8 @@
 struct config {
 	struct cn_common common;
 	const char *match, *resize, *field;
-	long long channels, id_base, classes, coarse, size;
-	int interleave, split, pairs;
+	long long id_base, classes, coarse, size;
+	int channels, interleave, split, pairs;
 };
 
 static const struct cn_opt opts[] = {
@@ -30,19 +30,19 @@ static const struct cn_opt opts[] = {
 	{ 0, "interleave", CN_FLAG(interleave),
 		.help = "image: order by the number in the file's name, then by class; otherwise by name" },
 	{ 0, "resize", CN_TEXT(resize), "size", .help = "image: make all pictures N by N pixels, or WxH" },
-	{ 0, "channels", CN_INT(channels), "count", "0", 0, 3,
+	{ 0, "channels", CN_CHOICE(channels), "count", "0", .choices = "0|1|3",
 		.help = "image: 1 for grey, 3 for colour, 0 for what the first picture has" },
 	{ 0, "field", CN_TEXT(field), "name",
 		.help = "npy: the field's name; by default z for floats with two axes, x otherwise" },
 	{ 0, "classes", CN_INT(classes), "count", "0", 0, CN_DEMO_CLASSES,
-		.help = "demo: fine classes, by default 100; cifar: 10 or 100, by default 10" },
+		.help = "demo: fine classes, a multiple of --coarse, 0 for 100; cifar: 10 or 100, 0 for 10" },
 	{ 0, "coarse", CN_INT(coarse), "count", "10", 1, 64,
-	.help = "demo: coarse classes, which differ by shape" },
+		.help = "demo: coarse classes, which differ by shape" },
 	{ 0, "split", CN_CHOICE(split), "name", "train", .choices = "train|test",
 		.help = "demo: which of two sets without a common drawing or id" },
 	{ 0, "size", CN_INT(size), "pixels", "32", 8, 512, .help = "demo: width and height" },
 	{ 0, "pairs", CN_FLAG(pairs), .help = "demo: add pos, another drawing of the same fine class" },
-	CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW,
+	CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_WRITE_ROWS, CN_OPT_PROGRESS_ROW,
 	CN_OPT_END
 };
 
@@ -105,12 +105,27 @@ open_image(struct job *job, struct cn_err *err)
 	const struct config *c = job->c;
 	struct cn_image_config image = { .match = c->match, .interleave = c->interleave };
 
-	if (c->channels == 2)
-		return cn_err_set(err, CN_USAGE, "--channels must be 1 or 3");
-	image.channels = (unsigned)c->channels;
+	image.channels = c->channels == 2 ? 3 : (unsigned)c->channels;	/* the choices are 0, 1 and 3 */
 	if (c->resize && cn_image_parse_size(c->resize, &image.width, &image.height, err))
 		return -1;
 	return cn_image_open(&job->import, job->file, job->n, &image, job->pool, err);
+}
+
+/* The words of the schema know nothing of options. */
+static int
+open_npy(struct job *job, struct cn_err *err)
+{
+	static const struct cn_shape scalar = { 0 };
+	const char *field = job->c->field, *labels = job->n > 1 ? job->file[1] : NULL;
+	struct cn_schema schema = { 0 };
+	struct cn_err why = { 0 };
+
+	if (field && (!strcmp(field, "id") || (labels && !strcmp(field, "label"))))
+		return cn_err_set(err, CN_USAGE, "--field %s: cn-import makes a field of this name; take another, "
+			"such as x", field);
+	if (field && cn_schema_add(&schema, field, CN_DTYPE_U8, &scalar, &why) < 0)
+		return cn_err_set(err, CN_USAGE, "--field '%s': %s", field, why.text);
+	return cn_npy_open(&job->import, job->file[0], labels, field, err);
 }
 
 static int
@@ -146,7 +161,7 @@ open_format(struct job *job, struct cn_err *err)
 		return -1;
 	switch (job->format[1]) {	/* the second letters differ */
 	case 'd': return cn_idx_open(&job->import, job->file[0], labels, err);
-	case 'p': return cn_npy_open(&job->import, job->file[0], labels, job->c->field, err);
+	case 'p': return open_npy(job, err);
 	case 'i': return open_cifar(job, err);
 	case 'e': return open_demo(job, err);
 	default: return open_image(job, err);

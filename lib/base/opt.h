@@ -101,14 +101,16 @@ struct cn_common {
 		.help = "Write here, whole or not at all; standard output otherwise" }, \
 	{ 'f', "force", CN_FLAG(common.force), .silent = 1, \
 		.help = "Write binary data to a terminal all the same" }
-#define CN_OPT_STREAM_ROWS \
+#define CN_OPT_WRITE_ROWS \
 	CN_OPT_OUT_ROWS, \
 	{ 0, "level", CN_TEXT(common.level), "number", .silent = 1, \
 		.help = "Compress at this zstd level, -7 to 19; by default 1 to a file and -1 to a pipe" }, \
 	{ 0, "chunk-rows", CN_INT(common.chunk_rows), "count", "0", 0, 1048576, \
 		.help = "Rows of one chunk, 0 for about 1 MiB" }, \
 	{ 'k', "key", CN_PATH(common.key), "file", .silent = 1, \
-		.help = "Sign the stream with this minisign secret key" }, \
+		.help = "Sign the stream with this minisign secret key" }
+#define CN_OPT_STREAM_ROWS \
+	CN_OPT_WRITE_ROWS, \
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, \
 		.help = "Refuse input not signed with this minisign public key" }
 #define CN_OPT_PROGRESS_ROW { 0, "progress", CN_CHOICE(common.progress), "when", "auto", \

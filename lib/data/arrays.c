@@ -2,6 +2,7 @@
 #include "data/arrays.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/mem.h"
 #include "base/banned.h"
@@ -38,21 +39,48 @@ read_stored(const struct cn_array *array, void *to, size_t count, struct cn_err 
 }
 
 static int
-to_labels(const struct cn_array *array, const void *from, int32_t *to, size_t count, struct cn_err *err)
+to_labels(const struct cn_array *array, const void *from, int32_t *to, size_t count, uint64_t row, struct cn_err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		const double value = cn_dtype_get(array->stored, from, i);
+		char exact[32];
 
-		if (value < INT32_MIN || value > INT32_MAX)
-			return cn_err_set(err, CN_FAILED, "%s: label %.0f does not fit 32 bits", cn_unpack_name(array->unpack), value);
-		to[i] = (int32_t)value;
+		if (value >= INT32_MIN && value <= INT32_MAX) {
+			to[i] = (int32_t)value;
+			continue;
+		}
+		if (array->stored == CN_DTYPE_U64)
+			snprintf(exact, sizeof exact, "%" PRIu64, ((const uint64_t *)from)[i]);
+		else if (array->stored == CN_DTYPE_I64)	/* a double would round it */
+			snprintf(exact, sizeof exact, "%" PRId64, ((const int64_t *)from)[i]);
+		else
+			snprintf(exact, sizeof exact, "%.0f", value);
+		return cn_err_set(err, CN_FAILED, "%s: row %" PRIu64 ": label %s does not fit 32 bits; number the classes from 0",
+			cn_unpack_name(array->unpack), row + i, exact);
 	}
 	return 0;
 }
 
-/* rows rows into a column, converted where the field wants another type than the file has. */
+/* What is not a number in the file may pass; a number that would no longer be one may not. */
 static int
-read_column(struct state *state, const struct cn_array *array, void *column, size_t rows, struct cn_err *err)
+to_floats(const struct cn_array *array, const void *from, float *to, size_t count, uint64_t row, struct cn_err *err)
+{
+	cn_dtype_to_f32(array->stored, from, to, count);
+	if (array->stored != CN_DTYPE_F64)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const double value = ((const double *)from)[i];
+
+		if (isinf(to[i]) && !isinf(value))
+			return cn_err_set(err, CN_FAILED, "%s: row %" PRIu64 ": %g does not fit f32; scale the values, or keep f64 "
+				"with --field x", cn_unpack_name(array->unpack), row + i / cn_shape_count(&array->shape), value);
+	}
+	return 0;
+}
+
+/* rows rows, the first of them number row, into a column, converted where the field wants another type than the file has. */
+static int
+read_column(struct state *state, const struct cn_array *array, void *column, uint64_t row, size_t rows, struct cn_err *err)
 {
 	const size_t count = rows * cn_shape_count(&array->shape);
 
@@ -62,9 +90,8 @@ read_column(struct state *state, const struct cn_array *array, void *column, siz
 	    || read_stored(array, state->scratch, count, err))
 		return -1;
 	if (array->dtype == CN_DTYPE_I32)
-		return to_labels(array, state->scratch, column, count, err);
-	cn_dtype_to_f32(array->stored, state->scratch, column, count);
-	return 0;
+		return to_labels(array, state->scratch, column, count, row, err);
+	return to_floats(array, state->scratch, column, count, row, err);
 }
 
 static int
@@ -73,8 +100,8 @@ read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 	struct state *state = import->state;
 	const bool labelled = state->labels.unpack;
 
-	if (read_column(state, &state->values, batch->column[1], batch->rows, err)
-	    || (labelled && read_column(state, &state->labels, batch->column[2], batch->rows, err)))
+	if (read_column(state, &state->values, batch->column[1], batch->first_row, batch->rows, err)
+	    || (labelled && read_column(state, &state->labels, batch->column[2], batch->first_row, batch->rows, err)))
 		return -1;
 	if (import->given + batch->rows < import->rows)
 		return 0;

@@ -65,7 +65,7 @@ read_rows(struct cn_import *import, struct cn_batch *batch, struct cn_err *err)
 		if (cn_unpack_read(state->unpack, record, size, &got, err))
 			return -1;
 		if (got && got < size)
-			return cn_err_set(err, CN_FAILED,
+			return cn_err_set(err, CN_INCOMPLETE,
 				"%s: cut short in row %" PRIu64 ": expected %zu bytes, got %zu",
 				cn_unpack_name(state->unpack), state->row, size, got);
 		if (!got) {

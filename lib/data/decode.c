@@ -56,7 +56,7 @@ hear_jpeg(j_common_ptr info, int level)
 {
 	const int code = info->err->msg_code;
 
-	if (level < 0 && code != JWRN_EXTRANEOUS_DATA && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR)
+	if (level < 0 && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR)
 		leave_jpeg(info);
 }
 
@@ -231,26 +231,41 @@ decode_pnm(const void *bytes, size_t size, const char *name, struct cn_decoded *
 		else
 			memset(picture->pixels + 3 * i, byte, 3);
 	}
+	while (text.at < text.end && isspace(*text.at))
+		text.at++;
+	if (text.at < text.end)
+		return cn_err_set(err, CN_FAILED, "%s: bytes behind the picture; keep one PNM picture in a file", name);
 	return 0;
+}
+
+enum cn_decode_kind
+cn_decode_kind(const void *bytes, size_t size)
+{
+	const unsigned char *head = bytes;
+
+	if (size >= 3 && !memcmp(head, "\xff\xd8\xff", 3))
+		return CN_DECODE_JPEG;
+	if (size >= 8 && !memcmp(head, "\x89PNG\r\n\x1a\n", 8))
+		return CN_DECODE_PNG;
+	if (size >= 3 && head[0] == 'P' && head[1] && strchr("2356", head[1]) && isspace(head[2]))
+		return CN_DECODE_PNM;
+	return CN_DECODE_NONE;
 }
 
 int
 cn_decode(const void *bytes, size_t size, const char *name, struct cn_decoded *picture, struct cn_err *err)
 {
-	const unsigned char *head = bytes;
 	int result = -1;
 
 	*picture = (struct cn_decoded){ 0 };
 	if (err->code)
 		return -1;
-	if (size >= 3 && !memcmp(head, "\xff\xd8\xff", 3))
-		result = decode_jpeg(bytes, size, name, picture, err);
-	else if (size >= 8 && !memcmp(head, "\x89PNG\r\n\x1a\n", 8))
-		result = decode_png(bytes, size, name, picture, err);
-	else if (size >= 3 && head[0] == 'P' && strchr("2356", head[1]) && isspace(head[2]))
-		result = decode_pnm(bytes, size, name, picture, err);
-	else
-		cn_err_set(err, CN_FAILED, "%s: neither JPEG, PNG nor PNM (P2 P3 P5 P6)", name);
+	switch (cn_decode_kind(bytes, size)) {
+	case CN_DECODE_JPEG: result = decode_jpeg(bytes, size, name, picture, err); break;
+	case CN_DECODE_PNG: result = decode_png(bytes, size, name, picture, err); break;
+	case CN_DECODE_PNM: result = decode_pnm(bytes, size, name, picture, err); break;
+	default: cn_err_set(err, CN_FAILED, "%s: neither JPEG, PNG nor PNM (P2 P3 P5 P6)", name);
+	}
 	if (result)
 		cn_decode_release(picture);
 	return result;

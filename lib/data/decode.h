@@ -22,6 +22,11 @@ struct cn_decoded {
 	uint8_t *pixels;	/* (height, width, 3), owned; alpha is dropped, 16 bits become 8 */
 };
 
+enum cn_decode_kind { CN_DECODE_NONE, CN_DECODE_JPEG, CN_DECODE_PNG, CN_DECODE_PNM };
+
+/* What a file is that begins with these bytes (8 are enough). */
+enum cn_decode_kind cn_decode_kind(const void *bytes, size_t size);
+
 /* name is for messages: "FILE: cut short".  0 or -1; free with cn_decode_release. */
 int cn_decode(const void *bytes, size_t size, const char *name, struct cn_decoded *picture,
 	struct cn_err *err);

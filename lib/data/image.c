@@ -44,38 +44,47 @@ struct state {
 
 /* Listing. */
 
+/* The folder that a file lies in, if its name has one; a device of /dev is none, nor are . and .. */
+static void
+find_folder(struct member *member, const char *file)
+{
+	const char *end = file, *begin;
+
+	while (end > member->name && end[-1] == '/')
+		end--;
+	for (begin = end; begin > member->name && begin[-1] != '/'; begin--)
+		;
+	const size_t n = (size_t)(end - begin);
+	if (!n || (n <= 2 && !memcmp(begin, "..", n)) || !strncmp(member->name, "/dev/", 5))
+		return;
+	member->folder = begin;
+	member->folder_size = n;
+}
+
 /* Splits a name into its folder and the last number of the file. */
 static void
 describe(struct member *member)
 {
-	const char *file = strrchr(member->name, '/');
+	const char *slash = strrchr(member->name, '/'), *file = slash ? slash + 1 : member->name;
 	const char *digit = NULL;
 
-	if (file) {
-		const char *begin = file++;
-		while (begin > member->name && begin[-1] != '/')
-			begin--;
-		member->folder = begin;
-		member->folder_size = (size_t)(file - 1 - begin);
-	} else {
-		file = member->name;
-	}
+	find_folder(member, file);
 	for (const char *p = file; *p; p++)
 		if (isdigit((unsigned char)*p) && (p == file || !isdigit((unsigned char)p[-1])))
 			digit = p;
 	member->number = digit ? strtoull(digit, NULL, 10) : 0;
 }
 
-/* A new member if a file of this name is wanted; NULL if not, or with err set. */
+/* A new member if a file of this name is wanted; NULL if not, or with err set.  Single: told by content, not by ending. */
 static struct member *
-want(struct state *state, const char *operand, const char *name, struct cn_err *err)
+want(struct state *state, const char *operand, const char *name, bool single, struct cn_err *err)
 {
 	void *block = state->member;
 
 	while (!strncmp(name, "./", 2))
 		name += 2;
 	state->seen++;
-	if (!cn_decode_knows(name) || (state->config.match && fnmatch(state->config.match, name, 0)))
+	if ((!single && !cn_decode_knows(name)) || (state->config.match && fnmatch(state->config.match, name, 0)))
 		return NULL;
 	if (cn_mem_grow(&block, &state->capacity, state->n + 1, sizeof *state->member, err))
 		return NULL;
@@ -109,7 +118,7 @@ list_folder(struct state *state, const char *operand, struct cn_err *err)
 		const char *name = entry->fts_path + root;
 		while (*name == '/')
 			name++;
-		struct member *member = want(state, operand, name, err);
+		struct member *member = want(state, operand, name, false, err);
 		if (member)
 			member->path = cn_mem_string(entry->fts_path, err);
 	}
@@ -119,31 +128,69 @@ list_folder(struct state *state, const char *operand, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
+/*
+ * A folder and an archive of it shall give the same: pictures that lie directly in the top folder of all are
+ * of no class if others lie in folders of it.
+ */
+static void
+forget_top(struct member *member, size_t n)
+{
+	const size_t top = n ? strcspn(member->name, "/") : 0;
+	bool deeper = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(member[i].name, member->name, top) || member[i].name[top] != '/')
+			return;
+		deeper |= member[i].folder != member[i].name;
+	}
+	for (size_t i = 0; deeper && i < n; i++)
+		if (member[i].folder == member[i].name)
+			member[i].folder = NULL;
+}
+
+/* The bytes of a member go to the spool; those of a file by itself must be a picture. */
+static int
+keep_member(struct state *state, struct member *member, struct cn_unpack *unpack, unsigned char *piece, bool single,
+	struct cn_err *err)
+{
+	size_t got;
+
+	member->at = cn_spool_size(state->spool);
+	do {
+		if (cn_unpack_read(unpack, piece, PIECE, &got, err))
+			return -1;
+		if (single && !member->size && !cn_decode_kind(piece, got))
+			return cn_err_set(err, CN_FAILED, "%s: neither a picture (JPEG, PNG, PNM) nor an archive of pictures "
+				"(tar, zip)", cn_unpack_name(unpack));
+		cn_spool_append(state->spool, piece, got, err);
+		member->size += got;
+		if (member->size > FILE_LIMIT)
+			cn_err_set(err, CN_FAILED, "%s: member '%s' is over the limit of %zu bytes",
+				member->operand, member->name, FILE_LIMIT);
+	} while (got == PIECE && !err->code);
+	return err->code ? -1 : 0;
+}
+
+/* An archive, or a picture that is compressed, comes through a pipe or has another ending. */
 static int
 list_archive(struct state *state, const char *operand, struct cn_err *err)
 {
 	struct cn_unpack *unpack = cn_unpack_open(operand, CN_UNPACK_ARCHIVE, err);
 	unsigned char *piece = cn_mem_array(PIECE, 1, err);
+	const size_t first = state->n;
+	bool single = false;
 	const char *name;
-	size_t got;
 
 	if (!state->spool)
 		state->spool = cn_spool_new(err);
 	while (!err->code && cn_unpack_next(unpack, &name, err) > 0) {
-		struct member *member = want(state, operand, name, err);
-		if (!member)
-			continue;
-		member->at = cn_spool_size(state->spool);
-		do {
-			if (cn_unpack_read(unpack, piece, PIECE, &got, err)
-			    || cn_spool_append(state->spool, piece, got, err))
-				break;
-			member->size += got;
-			if (member->size > FILE_LIMIT)
-				cn_err_set(err, CN_FAILED, "%s: member '%s' is over the limit of %zu bytes",
-					operand, name, FILE_LIMIT);
-		} while (got == PIECE && !err->code);
+		single = !name;
+		struct member *member = want(state, operand, single ? operand : name, single, err);
+		if (member)
+			keep_member(state, member, unpack, piece, single, err);
 	}
+	if (!err->code && !single && state->n > first)
+		forget_top(state->member + first, state->n - first);
 	cn_mem_free(piece);
 	cn_unpack_free(unpack);
 	return err->code ? -1 : 0;
@@ -153,7 +200,7 @@ list_archive(struct state *state, const char *operand, struct cn_err *err)
 static int
 list_file(struct state *state, const char *operand, struct cn_err *err)
 {
-	struct member *member = want(state, operand, operand, err);
+	struct member *member = want(state, operand, operand, true, err);
 
 	if (member)
 		member->path = cn_mem_string(operand, err);
@@ -171,7 +218,7 @@ list(struct state *state, const char *operand, struct cn_err *err)
 		return cn_err_errno(err, "cannot open '%s'", operand);
 	if (S_ISDIR(about.st_mode))
 		return list_folder(state, operand, err);
-	return cn_decode_knows(operand) ? list_file(state, operand, err) : list_archive(state, operand, err);
+	return cn_decode_knows(operand) && S_ISREG(about.st_mode) ? list_file(state, operand, err) : list_archive(state, operand, err);
 }
 
 /* Ordering. */
@@ -241,6 +288,16 @@ by_class(const void *a, const void *b)
 	return order ? order : (x->folder_size > y->folder_size) - (x->folder_size < y->folder_size);
 }
 
+static int
+check_class(const struct member *member, struct cn_err *err)
+{
+	if (!memchr(member->folder, '\n', member->folder_size))
+		return 0;
+	return cn_err_set(err, CN_FAILED, "%s: the name of a folder breaks off after '%.*s' and goes on in a new line; "
+		"class names are kept one a line: rename it", member->operand, (int)strcspn(member->folder, "\n"),
+		member->folder);
+}
+
 /* Numbers the classes and lists their names, one a line; *classes says how many there are. */
 static int
 number_classes(struct state *state, struct cn_meta *meta, int32_t *classes, struct cn_err *err)
@@ -256,8 +313,8 @@ number_classes(struct state *state, struct cn_meta *meta, int32_t *classes, stru
 			continue;
 		if (label < 0 || by_class(member, member - 1)) {
 			void *block = names;
-			const int failed = cn_mem_grow(&block, &capacity, used + member->folder_size + 2, 1,
-				err);
+			const int failed = check_class(member, err)
+				|| cn_mem_grow(&block, &capacity, used + member->folder_size + 2, 1, err);
 			names = block;
 			if (failed)
 				break;
@@ -283,6 +340,8 @@ title(const struct member *member, char *buffer, size_t size)
 {
 	if (member->path)
 		snprintf(buffer, size, "%s", member->path);
+	else if (!strcmp(member->operand, member->name))
+		snprintf(buffer, size, "%s", strcmp(member->name, "-") ? member->name : "standard input");
 	else
 		snprintf(buffer, size, "%s: member '%s'", member->operand, member->name);
 	return buffer;

@@ -3,7 +3,8 @@
  *
  * A picture's class is the name of the folder it lies in ("train/cat/0001.jpg" is a "cat"); classes are
  * numbered in the order of the bytes of their names, over all pictures that match, before any rows are cut
- * off.  Pictures with no folder in their name have label -1; if none has one there is no label.
+ * off.  Pictures with no folder in their name have label -1, as have those directly in
+ * the top folder of an archive whose other pictures lie in folders of it; if none has a class there is no label.
  *
  * Order: by name, with runs of digits compared as numbers ("2.jpg" before "10.jpg").  Interleaved: by the last
  * number in the file's name, then by class, then by name, so that any beginning of a set is balanced.

@@ -1,12 +1,14 @@
 /* resize - exact integer arithmetic: a weight is a ratio of integers, rounded once. */
 #include "data/resize.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
 #include "base/banned.h"
 
 #define ONE ((int64_t)1 << 20)
+#define BETWEEN ((size_t)1 << 26)	/* bytes of the picture that is resized across only, but for thin strips */
 
 /* For each place of the output: which inputs count, and how much (weights sum to ONE). */
 struct taps {
@@ -59,7 +61,9 @@ prepare(struct taps *taps, uint32_t in, uint32_t out, struct cn_err *err)
 {
 	size_t count;
 
-	taps->room = 2 * (size_t)(in > out ? (in + out - 1) / out : 1) + 3;
+	taps->room = 2 * ((size_t)(in > out ? (in - 1) / out : 0) + 1) + 3;
+	if (taps->room > in)
+		taps->room = in;
 	taps->first = cn_mem_array(out, sizeof *taps->first, err);
 	taps->n = cn_mem_array(out, sizeof *taps->n, err);
 	if (!cn_mem_multiply(out, taps->room, &count))
@@ -73,18 +77,18 @@ prepare(struct taps *taps, uint32_t in, uint32_t out, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
-/* One line: n places of the output, step bytes between neighbours of both lines. */
+/* One line: n places of the output from first on, with so many bytes between neighbours of a line. */
 static void
-filter(const struct taps *taps, const uint8_t *from, uint8_t *to, uint32_t n, size_t step)
+filter(const struct taps *taps, const uint8_t *from, size_t step, uint32_t first, uint32_t n, uint8_t *to, size_t to_step)
 {
-	for (uint32_t o = 0; o < n; o++) {
+	for (uint32_t o = first; o < first + n; o++, to += to_step) {
 		const int32_t *weight = taps->weight + o * taps->room;
 		const uint8_t *at = from + taps->first[o] * step;
 		int64_t sum = ONE / 2;
 
 		for (uint32_t k = 0; k < taps->n[o]; k++)
 			sum += (int64_t)weight[k] * at[k * step];
-		to[o * step] = (uint8_t)(sum / ONE);
+		*to = (uint8_t)(sum / ONE);
 	}
 }
 
@@ -93,16 +97,24 @@ cn_resize(const uint8_t *from, uint32_t height, uint32_t width, uint32_t channel
 	uint8_t *to, uint32_t to_height, uint32_t to_width, struct cn_err *err)
 {
 	struct taps across = { 0 }, down = { 0 };
-	const size_t line = (size_t)to_width * channels;
+	const size_t line = (size_t)to_width * channels, column = (size_t)height * channels;
 
-	uint8_t *between = cn_mem_array((size_t)height * line, 1, err);
-	if (between && !prepare(&across, width, to_width, err) && !prepare(&down, height, to_height, err)) {
+	/* A picture may be high and thin, and the wanted one wide: columns at a time then, as many as there is room for. */
+	uint32_t strip = column < BETWEEN ? (uint32_t)(BETWEEN / column) : 1;
+	if (strip > to_width)
+		strip = to_width;
+	uint8_t *between = cn_mem_array(column, strip, err);
+	const bool ready = between && !prepare(&across, width, to_width, err) && !prepare(&down, height, to_height, err);
+	for (uint32_t at = 0; ready && at < to_width; at += strip) {
+		const uint32_t places = to_width - at < strip ? to_width - at : strip;
+		const size_t bytes = (size_t)places * channels;
+
 		for (uint32_t y = 0; y < height; y++)
 			for (uint32_t c = 0; c < channels; c++)
-				filter(&across, from + (size_t)y * width * channels + c,
-					between + y * line + c, to_width, channels);
-		for (size_t x = 0; x < line; x++)
-			filter(&down, between + x, to + x, to_height, line);
+				filter(&across, from + (size_t)y * width * channels + c, channels, at, places,
+					between + y * bytes + c, channels);
+		for (size_t x = 0; x < bytes; x++)
+			filter(&down, between + x, bytes, 0, to_height, to + at * channels + x, line);
 	}
 	cn_mem_free(between);
 	release(&across);

@@ -24,6 +24,8 @@ struct cn_unpack {
 	gzFile gz;
 	unsigned char *block;
 	const char *member;	/* of the archive, for messages */
+	bool cut;		/* gzip ended early */
+	char why[160];		/* what zlib said; libarchive forgets some words of a reader */
 };
 
 static la_ssize_t
@@ -35,12 +37,11 @@ read_block(struct archive *archive, void *context, const void **block)
 	const char *text = gzerror(unpack->gz, &code);
 
 	/* A cut-off gzip file ends quietly but for this code. */
-	if (got < 0 || (got == 0 && code == Z_BUF_ERROR)) {
-		if (code == Z_ERRNO)
-			archive_set_error(archive, errno, "%s", strerror(errno));
-		else
-			archive_set_error(archive, EIO, "%s", code == Z_BUF_ERROR ? "gzip data cut short"
-			: text);
+	unpack->cut = got <= 0 && code == Z_BUF_ERROR;
+	if (got < 0 || unpack->cut) {
+		snprintf(unpack->why, sizeof unpack->why, "%s", unpack->cut ? "gzip data cut short"
+			: code == Z_ERRNO ? strerror(errno) : text);
+		archive_set_error(archive, EIO, "%s", unpack->why);
 		return ARCHIVE_FATAL;
 	}
 	*block = unpack->block;
@@ -55,15 +56,29 @@ is_zip(int fd)
 	return pread(fd, magic, sizeof magic, 0) == sizeof magic && !memcmp(magic, "PK\3\4", sizeof magic);
 }
 
+/* libarchive tells what is cut short from what is damaged in its words alone. */
+static bool
+tells_cut(const char *text)
+{
+	return strstr(text, "runcated") || strstr(text, "No progress is possible");	/* the latter of xz */
+}
+
 static int
 fail(const struct cn_unpack *unpack, struct cn_err *err)
 {
-	const char *text = archive_error_string(unpack->archive);
+	const char *said = archive_error_string(unpack->archive);
+	const char *text = *unpack->why ? unpack->why : said ? said : "cannot be read";
+	const enum cn_status code = unpack->cut || tells_cut(text) ? CN_INCOMPLETE : CN_FAILED;
 
 	if (unpack->member)
-		return cn_err_set(err, CN_FAILED, "%s: member '%s': %s", unpack->name, unpack->member,
-			text ? text : "cannot be read");
-	return cn_err_set(err, CN_FAILED, "%s: %s", unpack->name, text ? text : "cannot be read");
+		return cn_err_set(err, code, "%s: member '%s': %s", unpack->name, unpack->member, text);
+	return cn_err_set(err, code, "%s: %s", unpack->name, text);
+}
+
+static int
+refuse_empty(const struct cn_unpack *unpack, struct cn_err *err)
+{
+	return cn_err_set(err, CN_INCOMPLETE, "%s: empty; what was to write it may have failed", unpack->name);
 }
 
 static void
@@ -72,10 +87,9 @@ choose_formats(struct archive *archive, enum cn_unpack_kind kind)
 	archive_read_support_filter_zstd(archive);
 	archive_read_support_filter_xz(archive);
 	archive_read_support_filter_bzip2(archive);
-	if (kind == CN_UNPACK_BYTES) {
-		archive_read_support_format_raw(archive);
-		archive_read_support_format_empty(archive);
-	} else {
+	archive_read_support_format_raw(archive);	/* where nothing else fits */
+	archive_read_support_format_empty(archive);
+	if (kind == CN_UNPACK_ARCHIVE) {
 		archive_read_support_format_tar(archive);
 		archive_read_support_format_zip(archive);
 	}
@@ -129,7 +143,9 @@ cn_unpack_open(const char *path, enum cn_unpack_kind kind, struct cn_err *err)
 		open_archive(unpack, path, kind, err);
 	if (!err->code && kind == CN_UNPACK_BYTES) {
 		const int status = archive_read_next_header(unpack->archive, &entry);
-		if (status != ARCHIVE_OK && status != ARCHIVE_EOF)
+		if (status == ARCHIVE_EOF)
+			refuse_empty(unpack, err);
+		else if (status != ARCHIVE_OK)
 			fail(unpack, err);
 	}
 	if (err->code) {
@@ -157,11 +173,15 @@ cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err
 		unpack->member = NULL;
 		status = archive_read_next_header(unpack->archive, &entry);
 		if (status == ARCHIVE_EOF)
-			return 0;
+			return archive_format(unpack->archive) == ARCHIVE_FORMAT_EMPTY ? refuse_empty(unpack, err) : 0;
 		if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
 			return fail(unpack, err);
 	} while (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry));
 
+	if (archive_format(unpack->archive) == ARCHIVE_FORMAT_RAW) {
+		*member = NULL;
+		return 1;
+	}
 	unpack->member = archive_entry_pathname_utf8(entry);
 	if (!unpack->member)
 		unpack->member = archive_entry_pathname(entry);
@@ -196,7 +216,7 @@ cn_unpack_exactly(struct cn_unpack *unpack, void *to, size_t size, const char *w
 	if (cn_unpack_read(unpack, to, size, &got, err))
 		return -1;
 	if (got < size)
-		return cn_err_set(err, CN_FAILED, "%s: cut short in %s: expected %zu bytes, got %zu",
+		return cn_err_set(err, CN_INCOMPLETE, "%s: cut short in %s: expected %zu bytes, got %zu",
 			unpack->name, what,
 			size, got);
 	return 0;

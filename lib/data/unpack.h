@@ -14,18 +14,21 @@
 
 enum cn_unpack_kind {
 	CN_UNPACK_BYTES,	/* one run of bytes, decompressed */
-	CN_UNPACK_ARCHIVE,	/* the members of a tar or zip */
+	CN_UNPACK_ARCHIVE,	/* the members of a tar or zip, or a file by itself */
 };
 
 struct cn_unpack;
 
-/* path NULL or "-": standard input. */
+/* path NULL or "-": standard input.  An input of no bytes is an error (CN_INCOMPLETE), here or at the first member. */
 struct cn_unpack *cn_unpack_open(const char *path, enum cn_unpack_kind kind, struct cn_err *err);
 
 /* For messages: path or "standard input". */
 const char *cn_unpack_name(const struct cn_unpack *unpack);
 
-/* The next regular file of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1. */
+/*
+ * The next regular file of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1.
+ * What is no archive is given as one member without a name (NULL).
+ */
 int cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err);
 
 /* Up to size bytes of the run or member: how many in *got, less than size only at its end.  0 or -1. */

@@ -87,13 +87,20 @@ folder() {
 	[ "$output" = '   7' ]
 }
 
+@test "import image: a high, thin picture is resized in little memory" {
+	{ printf 'P5 1 100000 255\n'; head -c 100000 /dev/zero; } >high.pgm
+	[ -n "${CN_QUICK:-}" ] || ulimit -v 150000	# sanitizers reserve more than there is
+	ok 'cn-import image -T1 high.pgm --resize 1500x1 | cn-export npy --field x | tail -c 1500 | tr -d "\0" | wc -c'
+	[ "$output" = 0 ]
+}
+
 @test "import image: a damaged member is named, and nothing is written" {
 	mkdir -p set/a
 	ok "cn-export png -n 1 $CN_FIXTURES/demo.cns -o set/a/1.png"
 	head -c 300 set/a/1.png >set/a/2.png
 	tar cf set.tar set
 	refuses 1 'cn-import image set.tar -o o.cns' "set.tar: member 'set/a/2.png': not a whole PNG"
-	refuses 1 'gzip <set.tar | head -c 700 | cn-import image - -o o.cns' 'standard input: '
+	refuses 3 'gzip <set.tar | head -c 700 | cn-import image - -o o.cns' 'gzip data cut short'
 	[ -z "$(find . -name '*o.cns*')" ]
 }
 
@@ -103,7 +110,7 @@ folder() {
 	ok 'gzip -c x.npy | cn-import npy - --field pixels -n 3 --id-base 7 | cn-export npy --field id | tail -c 24 | od -An -w24 -td8'
 	[ "$(tr -s ' ' <<<"$output")" = ' 7 8 9' ]
 	head -c 5000 x.npy >cut.npy
-	refuses 1 'cn-import npy cut.npy -o o.cns' 'cut.npy: cut short in the rows'
+	refuses 3 'cn-import npy cut.npy -o o.cns' 'cut.npy: cut short in the rows'
 	[ ! -e o.cns ]
 }
 
@@ -111,10 +118,82 @@ folder() {
 	{ printf '\3'; for c in R G B; do head -c 1024 /dev/zero | tr '\0' $c; done; } >b.bin
 	ok 'cn-import cifar b.bin b.bin | cn-export npy --field x | tail -c 6144 >pixels; head -c 6 pixels'
 	[ "$output" = RGBRGB ]
-	refuses 1 'head -c 3000 b.bin | cn-import cifar - >/dev/null' 'standard input: cut short in row 0'
+	refuses 3 'head -c 3000 b.bin | cn-import cifar - >/dev/null' 'standard input: cut short in row 0'
+}
+
+# An array FILE of numpy: type, shape, and its numbers by printf.
+array() {
+	{ printf '\x93NUMPY\1\0\x76\0%-117s\n' "{'descr': '$2', 'fortran_order': False, 'shape': ($3), }"; printf '%b' "$4"; } >"$1"
+}
+
+@test "import npy: numbers that do not fit are refused with their row" {
+	one='\0\0\0\0\0\0\xf0\x3f' huge='\x9c\x75\0\x88\x3c\xe4\x37\x7e' infinite='\0\0\0\0\0\0\xf0\x7f' most='\xff\xff\xff\xff\xff\xff\xff\xff'
+	array big.npy '<f8' '2, 2' "$one$infinite$one$huge"
+	refuses 1 'cn-import npy big.npy -o o.cns' 'big.npy: row 1: 1e+300 does not fit f32'
+	ok 'cn-import npy big.npy --field x | cn-export npy --field x | tail -c 32 | cmp - <(tail -c 32 big.npy)'
+	ok 'cn-import npy -n 1 big.npy | cn-export npy | tail -c 8 | od -An -tx4'
+	[ "$output" = ' 3f800000 7f800000' ]
+	array v.npy '<f4' '2, 1' '\0\0\0\0\0\0\0\0'
+	array l.npy '<u8' '2,' "\\1\\0\\0\\0\\0\\0\\0\\0$most"
+	refuses 1 'cn-import npy v.npy l.npy -o o.cns' 'l.npy: row 1: label 18446744073709551615 does not fit'
+	refuses 2 'cn-import npy v.npy --field "a b" -o o.cns' "--field 'a b': a field's name"
+	refuses 2 'cn-import npy v.npy --field id -o o.cns' '--field id: cn-import makes a field of this name; take another'
+	refuses 2 'cn-import npy v.npy l.npy --field label -o o.cns' '--field label: cn-import makes a field of this name'
+}
+
+@test "import: empty and cut input is incomplete, and says so" {
+	: >empty
+	gzip -k empty
+	for format in npy idx cifar image; do
+		refuses 3 "cn-import $format empty -o o.cns" 'empty: empty'
+		refuses 3 "cn-import $format empty.gz -o o.cns" 'empty.gz: empty'
+		refuses 3 "cn-import $format - </dev/null -o o.cns" 'standard input: empty'
+	done
+	array v.npy '<f4' '2, 1' '\0\0\0\0\0\0\0\0'
+	for pack in gzip zstd xz bzip2; do
+		refuses 3 "$pack -c v.npy | head -c 30 | cn-import npy - >/dev/null" 'standard input: '
+	done
+}
+
+@test "import image: a picture by itself may be piped and compressed; what is none is told" {
+	mkdir cat
+	pixel cat/p.ppm '\x01' '\x02' 3 2
+	gzip -k cat/p.ppm
+	zstd -q cat/p.ppm
+	cp cat/p.ppm picture
+	ok 'cn-import image cat/p.ppm | cn-export npy --field x -o p.npy'
+	for operand in '- <picture' '/dev/stdin <picture' '- <cat/p.ppm.gz' cat/p.ppm.gz cat/p.ppm.zst picture '<(cat picture)'; do
+		ok "cn-import image $operand | cn-export npy --field x | cmp - p.npy"
+	done
+	ok 'cn-import image cat/p.ppm.gz | cn-info | grep "label.names = cat"'
+	refuses 1 'cn-import image - <picture | cn-export npy --field label' "no field 'label'"
+	refuses 1 'cn-import image /dev/stdin <picture | cn-export npy --field label' "no field 'label'"
+	printf 'GIF89a%099d' 1 >x.gif
+	for operand in '- <x.gif' x.gif; do
+		refuses 1 "cn-import image $operand -o o.cns" ': neither a picture (JPEG, PNG, PNM) nor an archive of pictures (tar, zip)'
+	done
+}
+
+@test "import image: a folder and an archive of it have the same classes; a class of two lines is refused" {
+	folder
+	pixel set/top.ppm '\x05' '\x06' 3 2
+	tar cf set.tar set
+	for operand in set set.tar; do
+		ok "cn-import image $operand -o o.cns -f && cn-info o.cns | grep 'label.names = cat dog'"
+		ok 'cn-export npy --field label o.cns | tail -c 28 | od -An -v -w28 -td4 | tr -s " "'
+		[ "$output" = ' 0 0 0 1 1 1 -1' ]
+	done
+	tar cf one.tar set/cat
+	ok 'cn-import image one.tar | cn-info | grep "label.names = cat"'
+	mkdir $'set/new\nline'
+	cp set/top.ppm $'set/new\nline'
+	refuses 1 'cn-import image set -o new.cns' "set: the name of a folder breaks off after 'new'"
+	[ ! -e new.cns ]
 }
 
 @test "import: the command line is checked" {
+	refuses 2 'cn-import image --channels 2 .' '--channels is one of 0|1|3'
+	refuses 2 'cn-import demo -n 5 --verify-key absent' '--verify-key'
 	refuses 2 'cn-import tsv x' "'tsv' is none of"
 	refuses 2 'cn-import idx' 'idx wants a file'
 	refuses 2 'cn-import demo x' 'demo takes no files'

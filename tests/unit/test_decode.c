@@ -120,6 +120,12 @@ libraries(void)
 	cn_decode_release(&picture);
 	hurt("PNG", png, png_size, png_size - 4);	/* the checksum of the empty end mark is not missed */
 	hurt("JPEG", jpeg, jpeg_size, jpeg_size - 2);	/* without its end mark it is still whole */
+	unsigned char *damaged = malloc(jpeg_size + 40);
+	memcpy(damaged, jpeg, jpeg_size - 2);
+	memset(damaged + jpeg_size - 2, 'a', 40);
+	memcpy(damaged + jpeg_size + 38, jpeg + jpeg_size - 2, 2);
+	refuse("a JPEG that its library calls corrupt", damaged, jpeg_size + 40, "extraneous bytes before marker");
+	free(damaged);
 	free(jpeg);
 	free(png);
 	jpeg = make_jpeg(&jpeg_size, 1);
@@ -154,6 +160,8 @@ by_hand(void)
 	refuse("a giant plain PNM", "P3 67108864 67108864 255 0", 26, "over the limit");
 	refuse("a PNM of no width", "P6 0 5 255 ", 11, "over the limit");
 	refuse("a PNM sample over its maximum", "P2 1 1 5 6", 10, "sample 0");
+	refuse("a second PNM", "P2 1 1 5 5\nP2 1 1 5 4", 21, "bytes behind the picture");
+	refuse("a PNM of no kind", "P\0 1 1 5 5 5 5", 14, "neither");
 	refuse("a PNM without numbers", "P6 x", 4, "damaged PNM header");
 	refuse("text", "hello, world", 12, "neither JPEG, PNG nor PNM");
 	refuse("nothing", "", 0, "neither");

@@ -50,7 +50,7 @@ refused(struct cn_import *import, struct cn_err *err, const char *what, const ch
 {
 	struct cn_batch all = drain(import, 2, err);
 
-	TAP_OK(err->code == CN_FAILED && strstr(err->text, part), "%s is refused: %s", what, err->text);
+	TAP_OK(err->code == (strstr(part, "cut short") ? CN_INCOMPLETE : CN_FAILED) && strstr(err->text, part), "%s is refused: %s", what, err->text);
 	cn_batch_release(&all);
 	*err = (struct cn_err){ 0 };
 }
@@ -107,7 +107,7 @@ test_idx(void)
 	refused(&import, &err, "a missing file", "cannot open 'absent'");
 	TAP_OK(!truncate("i.gz", 30), "cut");
 	cn_idx_open(&import, "i.gz", NULL, &err);
-	refused(&import, &err, "cut gzip", "i.gz: ");
+	refused(&import, &err, "cut gzip", "i.gz: gzip data cut short");
 }
 
 static void

@@ -35,6 +35,21 @@ sample(const uint8_t *from, size_t h, size_t w, size_t c, size_t y, size_t x, si
 	return sum / weight;
 }
 
+/* A picture so high that it is resized in strips; all its lines are alike, and must stay so. */
+static void
+strips(void)
+{
+	enum { H = 1 << 20, W = 2, TO = 200 };
+	uint8_t *from = malloc((size_t)H * W), to[3 * TO], low[3 * TO];
+	struct cn_err err = { 0 };
+
+	for (size_t i = 0; i < (size_t)H * W; i++)
+		from[i] = i % 2 ? 200 : 17;
+	TAP_OK(!cn_resize(from, H, W, 1, to, 3, TO, &err) && !cn_resize(from, 3, W, 1, low, 3, TO, &err)
+		&& !memcmp(to, low, sizeof to), "a high picture becomes a wide one %s", err.text);
+	free(from);
+}
+
 static void
 compare(uint32_t h, uint32_t w, uint32_t c, uint32_t to_h, uint32_t to_w)
 {
@@ -61,6 +76,7 @@ compare(uint32_t h, uint32_t w, uint32_t c, uint32_t to_h, uint32_t to_w)
 int
 main(void)
 {
+	strips();
 	static const uint32_t cases[][5] = {
 		{ 8, 8, 3, 8, 8 }, { 1, 1, 1, 5, 7 }, { 9, 7, 3, 4, 3 }, { 4, 3, 1, 9, 7 }, { 32, 20, 3, 1,
 			1 }, { 13, 40, 3, 14, 39 },
