@@ -128,7 +128,7 @@ open_array(struct cn_array *array, int (*parse)(struct cn_array *, struct cn_err
 	if (!array->unpack || parse(array, err))
 		return -1;
 	array->dtype = array->stored;
-	return 0;
+	return array->rows ? 0 : cn_unpack_ended(array->unpack, err);	/* nobody will come to the end of no rows */
 }
 
 struct cn_array *

@@ -155,6 +155,9 @@ keep_member(struct state *state, struct member *member, struct cn_unpack *unpack
 {
 	size_t got;
 
+	if (cn_unpack_is_link(unpack))
+		return cn_err_set(err, CN_FAILED, "%s: member '%s' is a link; pack with tar --dereference --hard-dereference, "
+			"or leave it out by --match", member->operand, member->name);
 	member->at = cn_spool_size(state->spool);
 	do {
 		if (cn_unpack_read(unpack, piece, PIECE, &got, err))

@@ -24,6 +24,7 @@ struct cn_unpack {
 	gzFile gz;
 	unsigned char *block;
 	const char *member;	/* of the archive, for messages */
+	bool link;		/* the member has no bytes of its own */
 	bool cut;		/* gzip ended early */
 	char why[160];		/* what zlib said; libarchive forgets some words of a reader */
 };
@@ -176,7 +177,8 @@ cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err
 			return archive_format(unpack->archive) == ARCHIVE_FORMAT_EMPTY ? refuse_empty(unpack, err) : 0;
 		if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
 			return fail(unpack, err);
-	} while (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry));
+		unpack->link = archive_entry_hardlink(entry) || archive_entry_filetype(entry) == AE_IFLNK;
+	} while (!unpack->link && archive_entry_filetype(entry) != AE_IFREG);
 
 	if (archive_format(unpack->archive) == ARCHIVE_FORMAT_RAW) {
 		*member = NULL;
@@ -189,6 +191,12 @@ cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err
 		return cn_err_set(err, CN_FAILED, "%s: a member's name cannot be read", unpack->name);
 	*member = unpack->member;
 	return 1;
+}
+
+bool
+cn_unpack_is_link(const struct cn_unpack *unpack)
+{
+	return unpack->link;
 }
 
 int

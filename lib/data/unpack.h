@@ -7,6 +7,7 @@
 #ifndef CN_DATA_UNPACK_H
 #define CN_DATA_UNPACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,10 +27,13 @@ struct cn_unpack *cn_unpack_open(const char *path, enum cn_unpack_kind kind, str
 const char *cn_unpack_name(const struct cn_unpack *unpack);
 
 /*
- * The next regular file of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1.
+ * The next file or link of an archive; *member is its name, valid until the next call.  1, 0 at the end, -1.
  * What is no archive is given as one member without a name (NULL).
  */
 int cn_unpack_next(struct cn_unpack *unpack, const char **member, struct cn_err *err);
+
+/* The member is a symbolic or hard link: its bytes, if any, stand elsewhere. */
+bool cn_unpack_is_link(const struct cn_unpack *unpack);
 
 /* Up to size bytes of the run or member: how many in *got, less than size only at its end.  0 or -1. */
 int cn_unpack_read(struct cn_unpack *unpack, void *to, size_t size, size_t *got, struct cn_err *err);

@@ -174,6 +174,19 @@ array() {
 	done
 }
 
+@test "import image: a link in an archive is not lost in silence" {
+	folder
+	ln set/cat/1.ppm set/cat/3.ppm
+	tar cf set.tar set
+	refuses 1 'cn-import image set.tar -o o.cns' "ppm' is a link; pack with tar --dereference --hard-dereference"
+	tar cf set.tar --hard-dereference set
+	ok 'cn-import image set.tar | cn-info | grep "^rows *7 "'
+	ln -s 1.ppm set/dog/4.ppm
+	tar cf set.tar --hard-dereference set
+	refuses 1 'cn-import image set.tar -o o.cns' "'set/dog/4.ppm' is a link"
+	ok 'cn-import image set.tar --match "*/cat/*" | cn-info | grep "^rows *4 "'
+}
+
 @test "import image: a folder and an archive of it have the same classes; a class of two lines is refused" {
 	folder
 	pixel set/top.ppm '\x05' '\x06' 3 2

@@ -168,6 +168,8 @@ test_npy(void)
 	TAP_OK(!err.code && !all.rows, "no rows are no error");
 	cn_batch_release(&all);
 
+	refuse_npy("data of no rows", "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }",
+		"bytes behind the last row");
 	cn_npy_open(&import, "v.npy", "v.npy", NULL, &err);
 	refused(&import, &err, "vectors as labels", "one integer per row");
 	refuse_npy("Fortran order", "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }",
