@@ -20,10 +20,10 @@ struct config {
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
-	{ 0, "crop", CN_REALS(crop), "low,high", NULL, 0, 1, .help = "Keep a random part of this share of a picture's area, resized to the whole" },
+	{ 0, "crop", CN_REALS(crop), "low,high", NULL, 1e-6, 1, .help = "Keep a random part of this share of a picture's area, resized to the whole" },
 	{ 0, "ratio", CN_REALS(ratio), "low,high", "0.75,1.3333", 0.01, 100, .help = "Width per height of what --crop keeps" },
 	{ 0, "flip", CN_REAL(flip), "probability", "0", 0, 1, .help = "Mirror left and right with this probability" },
-	{ 0, "jitter", CN_REALS(jitter), "b,c,s,h", NULL, 0, 100, .help = "Change brightness, contrast and saturation by up to these factors and hue by up to this part of a circle, in random order" },
+	{ 0, "jitter", CN_REALS(jitter), "b,c,s,h", NULL, 0, 100, .help = "Change brightness, contrast, saturation by up to these factors and hue by up to this part of a circle (at most 0.5), in random order" },
 	{ 0, "jitter-p", CN_REAL(jitter_p), "probability", "0.8", 0, 1, .help = "Probability of --jitter" },
 	{ 0, "grey", CN_REAL(grey), "probability", "0", 0, 1, .help = "Take the colour away with this probability" },
 	{ 0, "blur", CN_REAL(blur), "probability", "0", 0, 1, .help = "Blur with this probability" },
@@ -40,7 +40,8 @@ static const struct cn_opt opts[] = {
 /* clang-format on */
 
 static const struct cn_tool tool = {
-	"cn-augment", "make two random views of every sample", "[file]", NULL, 0, 1, opts, offsetof(struct config, common)
+	"cn-augment", "make two random views of every sample", "[file]", NULL, 0, 1, opts, offsetof(struct config, common),
+	cn_writer_refuse_usage
 };
 
 static struct cn_augmenter *
@@ -51,7 +52,7 @@ make_augmenter(const struct config *c, const struct cn_step *step, struct cn_err
 		.seed = (uint64_t)c->common.seed, .pool = step->pool,
 	};
 
-	if (err->code || (c->size && cn_image_parse_size(c->size, &config.width, &config.height, err) < 0))
+	if (err->code || (c->size && cn_image_parse_size("size", c->size, &config.width, &config.height, err) < 0))
 		return NULL;
 	return cn_augmenter_new(&config, cn_reader_schema(step->in), cn_reader_name(step->in), err);
 }

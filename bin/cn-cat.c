@@ -20,7 +20,7 @@ struct config {
 };
 
 static const struct cn_opt opts[] = {
-	{ 0, "fields", CN_TEXT(fields), "names", .help = "Keep these fields, in this order, as in id,label,z" },
+	{ 0, "fields", CN_TEXT(fields), "names", .help = "Keep these fields, in this order, as in id,label,z; by the names they have before --rename" },
 	{ 0, "rename", CN_TEXTS(rename), "old=new", .help = "Give a field another name; may be repeated" },
 	{ 0, "skip", CN_INT(skip), "count", "0", 0, 9e15, .help = "Leave out this many rows at the beginning" },
 	{ 0, "shard", CN_TEXT(shard), "i/n", .help = "Keep every n-th row, beginning with row i, from 1" },
@@ -30,6 +30,7 @@ static const struct cn_opt opts[] = {
 static const struct cn_tool tool = {
 	.name = "cn-cat", .summary = "join, cut and recompress streams", .operands = "[file ...]",
 	.max_operands = INPUTS, .opts = opts, .common = offsetof(struct config, common),
+	.refuse = cn_writer_refuse_usage,
 };
 
 /* All inputs are opened before anything is written, so that a wrong name costs nothing. */
@@ -63,8 +64,11 @@ splice_all(struct cn_step *step, const struct cn_splice_config *config, struct c
 		cn_mem_free(splice);
 		return;
 	}
-	cn_step_output(step, &splice->out, other, n, err);
-	for (size_t i = 0; i < n && step->out; i++)
+	if (cn_step_output(step, &splice->out, other, n, err)) {
+		cn_mem_free(splice);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
 		cn_meta_merge(cn_writer_meta(step->out), cn_reader_meta(other[i]), err);
 	if (n == 0)
 		enter(step, splice, err);

@@ -29,6 +29,7 @@ static const struct cn_opt opts[] = {
 static const struct cn_tool tool = {
 	.name = "cn-embed", .summary = "turn samples into vectors with an encoder",
 	.operands = "[file]", .max_operands = 1, .opts = opts, .common = offsetof(struct config, common),
+	.refuse = cn_writer_refuse_usage,
 };
 
 /* What is open while the program runs. */

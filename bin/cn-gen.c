@@ -37,14 +37,15 @@ static const struct cn_opt opts[] = {
 	{ 0, "mined", CN_INT(mined), "count", "1", 0, 1024, .help = "Count this many of the negatives a row comes with (neg_z, or neg with a model) among the round's true vectors" },
 	{ 0, "query-share", CN_REAL(query_share), "share", "0.5", 0, 1, .help = "Share of the mixed negatives that are mixed with the anchor itself" },
 	{ 0, "replace", CN_FLAG(replace), .help = "Leave out the negatives that rows come with" },
-	{ 0, "log", CN_PATH(log), "file", .silent = 1, .help = "gan: write a line about each round here" },
+	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "gan: write a line about each round here" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
 };
 /* clang-format on */
 
 static const struct cn_tool tool = {
-	"cn-gen", "make negatives for every row", "[file]", NULL, 0, 1, opts, offsetof(struct config, common)
+	"cn-gen", "make negatives for every row", "[file]", NULL, 0, 1, opts, offsetof(struct config, common),
+	cn_writer_refuse_usage
 };
 
 static struct cn_generator_config

@@ -51,6 +51,7 @@ static const struct cn_tool tool = {
 	.operands = "format [file ...]", .verbs = "idx|image|cifar|npy|demo", .min_operands = 1,
 	.max_operands = -1,
 	.opts = opts, .common = offsetof(struct config, common),
+	.refuse = cn_writer_refuse_usage,
 };
 
 /* What is open while the program runs. */
@@ -106,7 +107,7 @@ open_image(struct job *job, struct cn_err *err)
 	struct cn_image_config image = { .match = c->match, .interleave = c->interleave };
 
 	image.channels = c->channels == 2 ? 3 : (unsigned)c->channels;	/* the choices are 0, 1 and 3 */
-	if (c->resize && cn_image_parse_size(c->resize, &image.width, &image.height, err))
+	if (c->resize && cn_image_parse_size("resize", c->resize, &image.width, &image.height, err))
 		return -1;
 	return cn_image_open(&job->import, job->file, job->n, &image, job->pool, err);
 }

@@ -28,7 +28,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "make", CN_FLAG(make), .help = "Write a Makefile that makes the file again" },
 	{ 'w', "width", CN_INT(width), "count", "8", 1, 1000000000, .help = "With --text: numbers of an array to write" },
 	CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW,
-	{ 'o', "output", CN_PATH(common.output), "file", .silent = 1, .help = "Write here, whole or not at all; standard output otherwise" },
+	CN_OPT_OUTPUT_ROW,
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, .help = "Refuse input not signed with this minisign public key" },
 	CN_OPT_END
 };
@@ -56,7 +56,9 @@ show_model(const struct config *c, const char *path, struct cn_source *source, F
 
 	if (c->text)
 		cn_err_set(err, CN_USAGE, "--text is for streams; a model has no rows");
-	if (cn_safetensors_read_source(source, &weights, err) < 0)
+	if (c->common.verify_key)
+		cn_err_set(err, CN_INTEGRITY, "%s: is a model, and models carry no signature", name);
+	if (err->code || cn_safetensors_read_source(source, &weights, err) < 0)
 		return;
 	if ((text = cn_meta_get(&weights.meta, "cn.provenance")))
 		cn_historyjson_read(name, text, strlen(text), &history, err);

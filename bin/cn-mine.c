@@ -36,7 +36,8 @@ static const struct cn_opt opts[] = {
 /* clang-format on */
 
 static const struct cn_tool tool = {
-	"cn-mine", "choose negatives for every row from a bank", "[file]", NULL, 0, 1, opts, offsetof(struct config, common)
+	"cn-mine", "choose negatives for every row from a bank", "[file]", NULL, 0, 1, opts, offsetof(struct config, common),
+	cn_writer_refuse_usage
 };
 
 /* What the options cannot say row by row. */

@@ -27,7 +27,7 @@ print_limits(const struct cn_opt *opt)
 		printf(" (%s)", opt->choices);
 	else if (has_range(opt))
 		printf(" (%.15g to %.15g)", opt->min, opt->max);
-	if (opt->fallback)
+	if (opt->fallback && *opt->fallback)
 		printf(" [%s]", opt->fallback);
 }
 
@@ -104,7 +104,9 @@ print_mdoc_limits(const struct cn_opt *opt)
 	} else if (has_range(opt)) {
 		printf("From %.15g to %.15g", opt->min, opt->max);
 	}
-	if (opt->fallback) {
+	if (opt->fallback && !*opt->fallback) {
+		printf("By default empty");
+	} else if (opt->fallback) {
 		printf(opt->choices || has_range(opt) ? "; " : "By default ");
 		print_mdoc_text(opt->fallback);
 		if (opt->choices || has_range(opt))

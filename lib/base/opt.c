@@ -179,6 +179,24 @@ is_flag(const struct cn_opt *opt)
 	return opt->slot.type == CN_OPT_FLAG;
 }
 
+/* Long names of every program beside those of its table; they are answered before anything is parsed. */
+static const struct cn_opt answers[] = {
+	{ .name = "help", .slot = { 0, CN_OPT_FLAG } }, { .name = "version", .slot = { 0, CN_OPT_FLAG } }, CN_OPT_END
+};
+
+static bool
+is_answer(const struct cn_opt *opt)
+{
+	return opt == &answers[0] || opt == &answers[1];
+}
+
+/* The row after this one, in the table and then in answers. */
+static const struct cn_opt *
+next(const struct cn_opt *opt)
+{
+	return opt[1].name ? opt + 1 : is_answer(opt) ? NULL : answers;
+}
+
 /* The row of a long name or of a unique prefix of one; *cleared for --no-NAME of a flag. */
 static const struct cn_opt *
 find_long(const struct cn_opt *opts, const char *name, size_t length, bool *cleared, struct cn_err *err)
@@ -186,8 +204,8 @@ find_long(const struct cn_opt *opts, const char *name, size_t length, bool *clea
 	const struct cn_opt *near = NULL;
 	bool negated = length > 3 && !memcmp(name, "no-", 3), near_cleared = false, several = false;
 
-	for (const struct cn_opt *opt = opts; opt->name; opt++) {
-		for (int no = 0; no <= (negated && is_flag(opt)); no++) {
+	for (const struct cn_opt *opt = opts->name ? opts : answers; opt; opt = next(opt)) {
+		for (int no = 0; no <= (negated && is_flag(opt) && !is_answer(opt)); no++) {
 			const char *word = no ? name + 3 : name;
 			size_t n = no ? length - 3 : length;
 
@@ -223,12 +241,22 @@ parse_long(const struct cn_opt *opts, void *config, int argc, char **argv, int *
 	if (is_flag(opt)) {
 		if (equals)
 			return refuse(opt, err, "takes no value", equals + 1);
-		return set(opt, config, cleared ? "0" : "1", err);
+		return is_answer(opt) ? 0 : set(opt, config, cleared ? "0" : "1", err);
 	}
 	if (!equals && *i + 1 >= argc)
 		return cn_err_set(err, CN_USAGE, "--%s wants a value: %s", opt->name,
 			opt->arg ? opt->arg : "value");
 	return set(opt, config, equals ? equals + 1 : argv[++*i], err);
+}
+
+/* -k where --k was meant. */
+static int
+refuse_letter(const struct cn_opt *opts, char letter, struct cn_err *err)
+{
+	for (; opts->name; opts++)
+		if (opts->name[0] == letter && !opts->name[1])
+			return cn_err_set(err, CN_USAGE, "no such option: -%c; did you mean --%c?", letter, letter);
+	return cn_err_set(err, CN_USAGE, "no such option: -%c", letter);
 }
 
 /* One argument of letters: flags may be joined, a letter with a value ends it. */
@@ -241,7 +269,7 @@ parse_letters(const struct cn_opt *opts, void *config, int argc, char **argv, in
 		while (opt->name && opt->letter != *letter)
 			opt++;
 		if (!opt->name)
-			return cn_err_set(err, CN_USAGE, "no such option: -%c", *letter);
+			return refuse_letter(opts, *letter, err);
 		if (is_flag(opt)) {
 			if (set(opt, config, "1", err))
 				return -1;
@@ -265,20 +293,27 @@ cn_opt_parse(const struct cn_opt *opts, void *config, int argc, char **argv, str
 		return -1;
 	for (int i = 0; i < argc; i++) {
 		char *word = argv[i];
-		int failed = 0;
 
 		if (!options || word[0] != '-' || !word[1])
 			argv[operands++] = word;
 		else if (!strcmp(word, "--"))
 			options = false;
 		else if (word[1] == '-')
-			failed = parse_long(opts, config, argc, argv, &i, err);
+			parse_long(opts, config, argc, argv, &i, err);
 		else
-			failed = parse_letters(opts, config, argc, argv, &i, err);
-		if (failed)
-			return -1;
+			parse_letters(opts, config, argc, argv, &i, err);
 	}
-	return operands;
+	return err->code ? -1 : operands;
+}
+
+int
+cn_opt_asks(const struct cn_opt *opts, const char *word, const char *name)
+{
+	struct cn_err none = { 0 };
+	bool cleared;
+	const struct cn_opt *opt = strncmp(word, "--", 2) ? NULL : find_long(opts, word + 2, strlen(word) - 2, &cleared, &none);
+
+	return opt && is_answer(opt) && !strcmp(opt->name, name);
 }
 
 const char *

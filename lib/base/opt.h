@@ -60,6 +60,11 @@ struct cn_slot {
 #define CN_REALS(member)  CN_SLOT(member, CN_OPT_REALS, struct cn_reals)
 #define CN_TEXTS(member)  CN_SLOT(member, CN_OPT_TEXTS, struct cn_texts)
 
+enum {
+	CN_OPT_RESULT = 1,	/* what the program is for; may take the place of an input, when that has been read */
+	CN_OPT_NOTES,		/* a log, a state: never over an input */
+};
+
 struct cn_opt {
 	char letter;		/* 0 = none */
 	const char *name;	/* long name; NULL ends the table */
@@ -69,6 +74,7 @@ struct cn_opt {
 	double min, max;	/* inclusive; min == max: no limit; for CN_OPT_REALS each value */
 	const char *choices;	/* "a|b|c" for CN_OPT_CHOICE */
 	int silent;		/* 1: never part of a stream's history (-T, -o, -q: cannot change the data) */
+	int writes;		/* the file of a CN_OPT_PATH is written: CN_OPT_RESULT or CN_OPT_NOTES; 0: read */
 	const char *help;	/* one sentence, upper-case start, no full stop */
 };
 
@@ -96,9 +102,10 @@ struct cn_common {
 #define CN_OPT_QUIET_ROWS \
 	{ 'q', "quiet", CN_FLAG(common.quiet), .silent = 1, .help = "Say nothing but errors" }, \
 	{ 'v', "verbose", CN_FLAG(common.verbose), .silent = 1, .help = "Say more" }
+#define CN_OPT_OUTPUT_ROW { 'o', "output", CN_PATH(common.output), "file", .silent = 1, .writes = CN_OPT_RESULT, \
+	.help = "Write here, whole or not at all; standard output otherwise" }
 #define CN_OPT_OUT_ROWS \
-	{ 'o', "output", CN_PATH(common.output), "file", .silent = 1, \
-		.help = "Write here, whole or not at all; standard output otherwise" }, \
+	CN_OPT_OUTPUT_ROW, \
 	{ 'f', "force", CN_FLAG(common.force), .silent = 1, \
 		.help = "Write binary data to a terminal all the same" }
 #define CN_OPT_WRITE_ROWS \
@@ -122,9 +129,13 @@ struct cn_common {
  * Fills config from the defaults, then from argv (without argv[0]).  Operands are moved to the
  * front of argv in order; their number is returned, or -1 with a CN_USAGE sentence that names the
  * option.  "--" ends options; "--name=value", "--name value", "-nvalue", "-n value" are all right;
- * numbers are parsed whole and must lie in range; a unique prefix of a long name is enough.
+ * numbers are parsed whole and must lie in range; a unique prefix of a long name is enough.  What follows
+ * a mistake is read all the same, so that config tells afterwards where the output was to go.
  */
 int cn_opt_parse(const struct cn_opt *opts, void *config, int argc, char **argv, struct cn_err *err);
+
+/* Whether word is "--help" or "--version" (name), or a prefix of it that no option of the table shares. */
+int cn_opt_asks(const struct cn_opt *opts, const char *word, const char *name);
 
 /* The options whose value differs from the default, as text, without silent rows. */
 int cn_opt_history(const struct cn_opt *opts, const void *config, struct cn_meta *to, struct cn_err *err);

@@ -15,7 +15,8 @@
 
 struct cn_output {
 	int fd;
-	char *path, *temporary;		/* temporary: NULL when written in place */
+	char *path, *target;		/* as named; where that leads to, through symbolic links */
+	char *temporary;		/* NULL when written in place */
 	int slot;			/* in pending[], or -1 */
 	bool pipe, finished;
 	uint64_t offset;
@@ -70,23 +71,18 @@ folder_length(const char *path)
 
 /* Signals wait while a temporary file exists that pending[] does not know yet. */
 static int
-open_temporary(struct cn_output *output, struct cn_err *err)
+open_temporary(struct cn_output *output, mode_t mode, struct cn_err *err)
 {
-	size_t folder = folder_length(output->path), size = strlen(output->path) + sizeof "..cn-XXXXXX";
-	sigset_t watched, before;
-	mode_t mask = umask(0);
+	const char *target = output->target;
+	size_t folder = folder_length(target), size = strlen(target) + sizeof "..cn-XXXXXX";
+	sigset_t all, before;
 
-	umask(mask);
 	output->temporary = cn_mem_array(size, 1, err);
 	if (!output->temporary)
 		return -1;
-	snprintf(output->temporary, size, "%.*s.%s.cn-XXXXXX", (int)folder, output->path,
-		output->path + folder);
-	sigemptyset(&watched);
-	sigaddset(&watched, SIGINT);
-	sigaddset(&watched, SIGTERM);
-	sigaddset(&watched, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &watched, &before);
+	snprintf(output->temporary, size, "%.*s.%s.cn-XXXXXX", (int)folder, target, target + folder);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	output->fd = mkostemp(output->temporary, O_CLOEXEC);
 	if (output->fd >= 0)
 		output->slot = remember(output->temporary);
@@ -97,7 +93,7 @@ open_temporary(struct cn_output *output, struct cn_err *err)
 		output->temporary = NULL;
 		return -1;
 	}
-	fchmod(output->fd, 0666 & ~mask);
+	fchmod(output->fd, mode);
 	return 0;
 }
 
@@ -111,6 +107,51 @@ is_descriptor(const char *path)
 		&& S_ISLNK(link.st_mode);
 }
 
+/* What a symbolic link says, read from its own folder; NULL without memory or where it cannot be read. */
+static char *
+follow(const char *path, struct cn_err *err)
+{
+	const size_t folder = folder_length(path);
+	char word[SLOT_PATH], *next;
+	const ssize_t n = readlink(path, word, sizeof word - 1);
+
+	if (n < 0 || !(next = cn_mem_array(folder + (size_t)n + 1, 1, err))) {
+		cn_err_errno(err, "cannot follow %s", path);
+		return NULL;
+	}
+	word[n] = '\0';
+	snprintf(next, folder + (size_t)n + 1, "%.*s%s", word[0] == '/' ? 0 : (int)folder, path, word);
+	return next;
+}
+
+char *
+cn_output_target(const char *path, struct cn_err *err)
+{
+	enum { MOST_LINKS = 40 };
+	char *at = cn_mem_string(path, err);
+	struct stat link;
+
+	for (int i = 0; at && !lstat(at, &link) && S_ISLNK(link.st_mode) && !is_descriptor(at); i++) {
+		char *next = i < MOST_LINKS ? follow(at, err) : NULL;
+
+		if (i == MOST_LINKS)
+			cn_err_set(err, CN_FAILED, "cannot open %s: too many symbolic links", path);
+		cn_mem_free(at);
+		at = next;
+	}
+	return at;
+}
+
+/* Of files that are new. */
+static mode_t
+usual_mode(void)
+{
+	const mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 static int
 open_path(struct cn_output *output, const char *path, struct cn_err *err)
 {
@@ -119,8 +160,13 @@ open_path(struct cn_output *output, const char *path, struct cn_err *err)
 	output->path = cn_mem_string(path, err);
 	if (!output->path)
 		return -1;
-	if (stat(path, &status) || (S_ISREG(status.st_mode) && !is_descriptor(path)))
-		return open_temporary(output, err);
+	output->target = cn_output_target(path, err);
+	if (!output->target)
+		return -1;
+	if (stat(output->target, &status))
+		return open_temporary(output, usual_mode(), err);
+	if (S_ISREG(status.st_mode) && !is_descriptor(output->target))
+		return open_temporary(output, status.st_mode & 0777, err);
 	if (S_ISDIR(status.st_mode))
 		return cn_err_set(err, CN_FAILED, "cannot write %s: it is a folder", path);
 	output->fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -229,11 +275,11 @@ put_in_place(struct cn_output *output, struct cn_err *err)
 {
 	if (fsync(output->fd) && errno != EINVAL && errno != ENOTSUP)
 		return cn_err_errno(err, "cannot write %s", output->path);
-	if (rename(output->temporary, output->path))
+	if (rename(output->temporary, output->target))
 		return cn_err_errno(err, "cannot put %s in place", output->path);
 	forget(output->slot);
 	output->slot = -1;
-	sync_folder(output->path, output->temporary);
+	sync_folder(output->target, output->temporary);
 	cn_mem_free(output->temporary);
 	output->temporary = NULL;
 	return 0;
@@ -267,6 +313,7 @@ cn_output_free(struct cn_output *output)
 		forget(output->slot);
 	}
 	cn_mem_free(output->temporary);
+	cn_mem_free(output->target);
 	cn_mem_free(output->path);
 	cn_mem_free(output);
 }

@@ -1,8 +1,10 @@
 /*
  * output - bytes that appear whole or not at all.
  *
- * With a path: a temporary file beside it, fsync and rename on finish, unlinked on any other end
- * (also on SIGINT, SIGTERM, SIGHUP: the tool's handlers call cn_output_cleanup).  With NULL or "-":
+ * With a path: a temporary file beside it, fsync and rename on finish, unlinked on any other end (also
+ * by a signal, but SIGKILL: the tool's handlers call cn_output_cleanup).  A file that takes the place of
+ * another has the permission bits of that; behind a symbolic link it takes the place of the link's target,
+ * and the link stays.  With NULL or "-":
  * standard output, refused when it is a terminal unless force (or text) is set.  A device or FIFO
  * as path (/dev/full, /dev/null) is written in place.
  */
@@ -22,6 +24,8 @@ struct cn_output;
 struct cn_output *cn_output_open(const char *path, int flags, struct cn_err *err);
 /* unbuffered, whole or error */
 int cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err);
+/* Where path leads through symbolic links, also to nothing yet; the caller frees it.  NULL: no memory, or a loop. */
+char *cn_output_target(const char *path, struct cn_err *err);
 const char *cn_output_name(const struct cn_output *output);	/* path, or "standard output" */
 bool cn_output_is_pipe(const struct cn_output *output);
 uint64_t cn_output_offset(const struct cn_output *output);	/* bytes written so far */

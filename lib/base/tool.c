@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "base/about.h"
+#include "base/files.h"
+#include "base/hush.h"
 #include "base/mem.h"
 #include "base/output.h"
 #include "base/rng.h"
@@ -45,16 +47,30 @@ die_clean(int number)
 	raise(number);	/* blocked until we return; then the default disposition ends the process */
 }
 
+/*
+ * Whatever would end the process, but for what something else listens to (a sanitizer) or was told to ignore.
+ * A limit on the size of files is an error of write instead, which can be told.
+ */
 static void
 watch_signals(void)
 {
-	static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
+	static const int watched[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGUSR1, SIGSEGV, SIGUSR2, SIGPIPE,
+		SIGALRM, SIGTERM, SIGXCPU, SIGVTALRM, SIGPROF, SIGSYS,
+#ifdef SIGPOLL
+		SIGPOLL,
+#endif
+#ifdef SIGPWR
+		SIGPWR,
+#endif
+	};
 	struct sigaction action = { .sa_handler = die_clean, .sa_flags = (int)SA_RESETHAND }, before;
 
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < sizeof watched / sizeof *watched; i++)
-		if (!sigaction(watched[i], NULL, &before) && before.sa_handler != SIG_IGN)
+		if (!sigaction(watched[i], NULL, &before) && before.sa_handler == SIG_DFL)
 			sigaction(watched[i], &action, NULL);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 static const struct cn_opt *
@@ -102,9 +118,10 @@ add_variable(const struct cn_tool *tool, const char *variable, const char *optio
 	words[1] = value;
 	row[0] = *opt;
 	row[0].slot.offset = 0;
-	if (cn_opt_parse(row, &scratch, 2, (char *[]){ name, value, NULL }, &mistake) < 0)
-		return cn_err_set(err, CN_USAGE, "%s: %s", variable, mistake.text);
-	return 2;
+	if (!cn_opt_parse(row, &scratch, 2, (char *[]){ name, value, NULL }, &mistake))
+		return 2;
+	cn_err_set(err, CN_USAGE, "%s: %s", variable, mistake.text);
+	return 0;
 }
 
 /* The level is text, because "not given" means something; its range is known all the same. */
@@ -162,30 +179,49 @@ check_operands(const struct cn_tool *tool, int n, char **words, struct cn_err *e
 	return 0;
 }
 
-/* Only one input can be standard input: an operand, none at all, or a path among the options. */
+/* The letter of the key was meant to be the option --k. */
 static int
-check_standard_input(const struct cn_tool *tool, const void *config, int n, char **words, struct cn_err *err)
+check_key(const struct cn_tool *tool, const void *config, struct cn_err *err)
 {
-	const int first = tool->verbs != NULL;
-	int uses = n <= first;
+	const char *const *key = find_slot(tool, config, "key", CN_OPT_PATH);
 
-	for (int i = first; i < n; i++)
-		uses += !strcmp(words[i], "-");
-	for (const struct cn_opt *opt = tool->opts; opt->name; opt++) {
-		const char *const *path = find_slot(tool, config, opt->name, CN_OPT_PATH);
-		const bool output = !strcmp(opt->name, "output") || !strcmp(opt->name, "log");
+	if (!key || !*key || !find_row(tool, "k") || (*key)[strspn(*key, "0123456789")] || !access(*key, F_OK))
+		return 0;
+	return cn_err_set(err, CN_USAGE, "-k names a key to sign with, and there is no file '%s'; did you mean --k %s?",
+		*key, *key);
+}
 
-		uses += path && *path && !output && !strcmp(*path, "-");
-	}
-	if (uses > 1)
-		return cn_err_set(err, CN_USAGE, "only one input can be standard input; name a file for the other");
-	return 0;
+__attribute__((format(printf, 1, 0)))
+static void
+complain(const char *format, va_list args)
+{
+	sigset_t before;
+
+	cn_hush_begin(&before);
+	vfprintf(stderr, format, args);
+	cn_hush_end(&before);
+}
+
+/* Onto standard error, at once; if nobody reads it, the work goes on. */
+__attribute__((format(printf, 1, 2)))
+static void
+say(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(format, args);
+	va_end(args);
 }
 
 static void
-end_usage(const struct cn_tool *tool, const struct cn_err *err)
+end_usage(const struct cn_tool *tool, const void *config, const struct cn_err *err)
 {
-	fprintf(stderr, "%s: %s\n", tool->name, err->text);
+	const char *const *output = find_slot(tool, config, "output", CN_OPT_PATH);
+
+	if (tool->refuse)
+		tool->refuse(tool->name, output ? *output : NULL, err);
+	say("%s: %s\n", tool->name, err->text);
 	exit(err->code);
 }
 
@@ -197,14 +233,14 @@ answer_about(const struct cn_tool *tool, int argc, char **argv)
 		const char *word;
 		void (*print)(const struct cn_tool *tool);
 	} answer[] = {
-		{ "--help", cn_about_help }, { "--version", cn_about_version }, { "--mdoc", cn_about_mdoc },
+		{ "help", cn_about_help }, { "version", cn_about_version }, { "--mdoc", cn_about_mdoc },
 		{ "--complete", cn_about_complete }, { "--table", cn_about_table },
 	};
 	const struct cn_err none = { 0 };
 
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
 		for (size_t k = 0; k < sizeof answer / sizeof *answer; k++)
-			if (!strcmp(argv[i], answer[k].word)) {
+			if (!strcmp(argv[i], answer[k].word) || cn_opt_asks(tool->opts, argv[i], answer[k].word)) {
 				answer[k].print(tool);
 				exit(cn_tool_end(tool, &none));
 			}
@@ -222,19 +258,16 @@ cn_tool_begin(const struct cn_tool *tool, void *config, int argc, char ***argv)
 	if (sodium_init() < 0)
 		cn_err_set(&err, CN_FAILED, "the sodium library does not start");
 	begun.words = cn_mem_array((size_t)argc + 5, sizeof *begun.words, &err);
-	if (begun.words) {
+	if (begun.words) {	/* after a mistake, too: to know of -o */
 		n = add_variable(tool, "CN_THREADS", "threads", begun.words, &err);
-		if (n >= 0)
-			n += add_variable(tool, "CN_LEVEL", "level", begun.words + n, &err);
-	}
-	if (!err.code) {
+		n += add_variable(tool, "CN_LEVEL", "level", begun.words + n, &err);
 		if (argc > 1)
 			memcpy(begun.words + n, *argv + 1, (size_t)(argc - 1) * sizeof **argv);
 		n = cn_opt_parse(tool->opts, config, argc > 1 ? n + argc - 1 : n, begun.words, &err);
 	}
 	if (err.code || check_levels(tool, config, &err) || check_operands(tool, n, begun.words, &err)
-	    || check_standard_input(tool, config, n, begun.words, &err))
-		end_usage(tool, &err);
+	    || check_key(tool, config, &err) || cn_files_check(tool, config, n, begun.words, &err))
+		end_usage(tool, config, &err);
 	begun.words[n] = NULL;
 	begun.quiet = find_flag(tool, config, "quiet");
 	*argv = begun.words;
@@ -254,7 +287,7 @@ cn_tool_end(const struct cn_tool *tool, const struct cn_err *err)
 	else if (failed)
 		cn_err_set(&last, CN_FAILED, "cannot write standard output");
 	if (last.code)
-		fprintf(stderr, "%s: %s\n", tool->name, last.text);
+		say("%s: %s\n", tool->name, last.text);
 	return last.code;
 }
 
@@ -266,11 +299,11 @@ cn_tool_say(const struct cn_tool *tool, const char *format, ...)
 	if (begun.quiet)
 		return;
 	flockfile(stderr);
-	fprintf(stderr, "%s: ", tool->name);
+	say("%s: ", tool->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	complain(format, args);
 	va_end(args);
-	putc('\n', stderr);
+	say("\n");
 	funlockfile(stderr);
 }
 
@@ -325,7 +358,7 @@ show(struct cn_progress *progress, double time)
 		snprintf(share, sizeof share, " of %llu", progress->total);
 	if (progress->total > progress->done && progress->done)
 		snprintf(left, sizeof left, ", %.0f s left", seconds * (double)(progress->total - progress->done) / (double)progress->done);
-	fprintf(stderr, "%s%s: %llu%s %s, %.0f/s%s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "",
+	say("%s%s: %llu%s %s, %.0f/s%s%s%s%s", progress->on == PROGRESS_LINE ? "\r" : "",
 		progress->tool->name,
 		progress->done, share, progress->unit, seconds > 0 ? (double)progress->done / seconds : 0.0, left,
 		*progress->note ? ", " : "", progress->note, progress->on == PROGRESS_LINE ? "\033[K" : "\n");
@@ -352,6 +385,6 @@ cn_progress_end(struct cn_progress *progress)
 		return;
 	show(progress, now());
 	if (progress->on == PROGRESS_LINE)
-		putc('\n', stderr);
+		say("\n");
 	progress->on = PROGRESS_OFF;
 }

@@ -3,7 +3,8 @@
  *
  * cn_tool_begin makes closed descriptors 0-2 safe, parses the options, answers --help, --version and
  * the hidden --mdoc and --complete by itself, and starts watching for signals.  cn_tool_end closes
- * standard output, prints one sentence if there is one and gives the exit status.
+ * standard output, prints one sentence if there is one and gives the exit status.  Words for a standard
+ * error that nobody reads are lost and end nothing.
  */
 #ifndef CN_BASE_TOOL_H
 #define CN_BASE_TOOL_H
@@ -24,6 +25,8 @@ struct cn_tool {
 	int min_operands, max_operands;	/* max -1: any number */
 	const struct cn_opt *opts;
 	size_t common;		/* offsetof(struct config, common) */
+	/* Where streams are written: tells the next program of a pipe of a mistake in the command line; or NULL. */
+	void (*refuse)(const char *program, const char *output, const struct cn_err *why);
 };
 
 /*

@@ -536,7 +536,7 @@ cn_image_open(struct cn_import *import, const char *const *operand, size_t n,
 }
 
 int
-cn_image_parse_size(const char *text, uint32_t *width, uint32_t *height, struct cn_err *err)
+cn_image_parse_size(const char *option, const char *text, uint32_t *width, uint32_t *height, struct cn_err *err)
 {
 	char *end;
 	unsigned long w, h;
@@ -546,7 +546,7 @@ cn_image_parse_size(const char *text, uint32_t *width, uint32_t *height, struct 
 		h = strtoul(end + 1, &end, 10);
 	if (*end || w < 1 || w > 65535 || h < 1 || h > 65535)
 		return cn_err_set(err, CN_USAGE,
-			"--resize must be N or WxH with extents of 1 to 65535, not '%s'", text);
+			"--%s must be N or WxH with extents of 1 to 65535, not '%s'", option, text);
 	*width = (uint32_t)w;
 	*height = (uint32_t)h;
 	return 0;

@@ -34,7 +34,7 @@ struct cn_image_config {
 int cn_image_open(struct cn_import *import, const char *const *operand, size_t n,
 	const struct cn_image_config *config, struct cn_pool *pool, struct cn_err *err);
 
-/* "96" or "128x96" (width x height), each 1..65535; 0 or -1 with a CN_USAGE sentence. */
-int cn_image_parse_size(const char *text, uint32_t *width, uint32_t *height, struct cn_err *err);
+/* "96" or "128x96" (width x height), each 1..65535; 0 or -1 with a CN_USAGE sentence about --option. */
+int cn_image_parse_size(const char *option, const char *text, uint32_t *width, uint32_t *height, struct cn_err *err);
 
 #endif

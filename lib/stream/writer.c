@@ -1,11 +1,11 @@
 /* writer - rows re-cut into chunks, packed side by side on the pool, written in order. */
 #include "stream/writer.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/hush.h"
 #include "base/mem.h"
 #include "base/output.h"
 #include "stream/block.h"
@@ -404,30 +404,6 @@ write_tail(struct cn_writer *writer, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
-/* Farewells are written with SIGPIPE held back: whoever fails says so, also when its reader has gone. */
-static void
-hush(sigset_t *before)
-{
-	sigset_t broken;
-
-	sigemptyset(&broken);
-	sigaddset(&broken, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &broken, before);
-}
-
-static void
-unhush(const sigset_t *before)
-{
-	sigset_t broken, pending;
-	int number;
-
-	sigemptyset(&broken);
-	sigaddset(&broken, SIGPIPE);
-	if (!sigismember(before, SIGPIPE) && !sigpending(&pending) && sigismember(&pending, SIGPIPE))
-		sigwait(&broken, &number);
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 /* What to tell downstream: our own failure, unless it is that of whoever failed before us. */
 static struct cn_abort
 cause_of(const char *program, const struct cn_err *why)
@@ -451,12 +427,12 @@ write_abort(struct cn_writer *writer, const struct cn_err *why)
 			cause = *cn_reader_abort(writer->input[i].reader);
 			break;
 		}
-	hush(&before);
+	cn_hush_begin(&before);	/* who fails says so, also when its reader has gone */
 	if (!begin(writer, &err)) {
 		cn_frame_abort_put(&cause, &writer->wire, &err);
 		flush_wire(writer, &err);
 	}
-	unhush(&before);
+	cn_hush_end(&before);
 }
 
 void
@@ -471,14 +447,20 @@ cn_writer_refuse(const char *program, const char *path, const struct cn_reader *
 		return;
 	struct cn_output *output = cn_output_open(NULL, 0, &err);
 	if (output && cn_output_is_pipe(output)) {
-		hush(&before);
+		cn_hush_begin(&before);
 		cn_frame_abort_put(&cause, &wire, &err);
 		if (!err.code)
 			cn_output_write(output, wire.data, wire.size, &err);
-		unhush(&before);
+		cn_hush_end(&before);
 	}
 	cn_wire_release(&wire);
 	cn_output_free(output);
+}
+
+void
+cn_writer_refuse_usage(const char *program, const char *path, const struct cn_err *why)
+{
+	cn_writer_refuse(program, path, NULL, why);
 }
 
 int

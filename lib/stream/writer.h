@@ -60,6 +60,9 @@ int cn_writer_finish(struct cn_writer *writer, struct cn_err *err);
  */
 void cn_writer_refuse(const char *program, const char *path, const struct cn_reader *input, const struct cn_err *why);
 
+/* The same for struct cn_tool, which tells mistakes of the command line. */
+void cn_writer_refuse_usage(const char *program, const char *path, const struct cn_err *why);
+
 uint64_t cn_writer_rows(const struct cn_writer *writer);
 void cn_writer_free(struct cn_writer *writer);
 

@@ -105,6 +105,8 @@ column() {
 	refuses 2 "cn-augment --crop 1,0.5 $CN_FIXTURES/demo.cns -o a" '--crop'
 	refuses 2 "cn-augment --jitter 0.4,0.4 $CN_FIXTURES/demo.cns -o a" '--jitter takes four numbers'
 	refuses 2 "cn-augment --jitter 0,0,0,0.6 $CN_FIXTURES/demo.cns -o a" 'hue'
+	refuses 2 "cn-augment --crop 0,1 $CN_FIXTURES/demo.cns -o a" '--crop must lie in 1e-06 to 1'
+	for size in 0 5x 99999; do refuses 2 "cn-augment --size $size $CN_FIXTURES/demo.cns -o a" "--size must be N or WxH"; done
 	refuses 2 "cn-augment --flip 2 $CN_FIXTURES/demo.cns -o a" '--flip'
 	refuses 2 "cn-augment --blur 1 --blur-sigma 3,1 $CN_FIXTURES/demo.cns -o a" '--blur-sigma'
 	printf '\0\0\x0b\2\0\0\0\2\0\0\0\2abcdefgh' >v

@@ -91,6 +91,50 @@ offers() {
 	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
 }
 
+@test "house: no output is another one, and notes are not written over an input" {
+	train="cn-train -q --arch 'conv:2/4 gap' --batch 100" gen="cn-gen -q -m $CN_FIXTURES/model.safetensors"
+	cp "$CN_FIXTURES/demo.cns" d.cns
+	ln -s new link
+	while IFS=$'\t' read -r line words; do
+		refuses 2 "$line" "$words; give "
+		same d.cns "$CN_FIXTURES/demo.cns" && [ ! -e new ]
+	done <<-END
+		$train --log new -o new d.cns	--log and --output would be one file, new
+		$train --log ./new -o link d.cns	--log and --output would be one file, link
+		$train --log l --checkpoint l -o new d.cns	--checkpoint and --log would be one file, l
+		$train --log d.cns -o new d.cns	--log would be written over the input, d.cns
+		$train --log d.cns -o new <d.cns	--log would be written over the input, standard input
+		$train --checkpoint d.cns -o new --bank d.cns <$CN_FIXTURES/demo.cns	--checkpoint would be written over the input, d.cns
+		$gen --log - d.cns | cat	--log and --output would be one file, standard output
+		$gen --log new -o new d.cns	--log and --output would be one file, new
+	END
+	ok "$train --log /dev/null -o /dev/null d.cns && cn-cat d.cns -o d.cns"
+	ok "$train --checkpoint state -o new d.cns && $train --checkpoint state --resume -o new d.cns"
+}
+
+@test "house: a file that is replaced passes on its mode, a link stays" {
+	mkdir there
+	echo old >there/file
+	ln -s there/file link
+	ln -s loop loop
+	for mode in 600 444 755; do
+		chmod "$mode" there/file
+		ok "cn-cat $CN_FIXTURES/demo.cns -o link && cn-info there/file"
+		[ -L link ] && [ "$(stat -c %a there/file)" = "$mode" ] && [ "$(ls -A there)" = file ]
+	done
+	rm there/file
+	ok "umask 027; cn-cat $CN_FIXTURES/demo.cns -o link"
+	[ -L link ] && [ "$(stat -c %a there/file)" = 640 ]
+	refuses 1 "cn-cat $CN_FIXTURES/demo.cns -o loop" 'too many symbolic links'
+}
+
+@test "house: words that nobody reads do not end the work" {
+	mkfifo dead
+	exec 8<>dead 9>dead 8<&-
+	ok "cn-import demo -n 100 --progress always -o out.cns 2>&9 && cn-info out.cns"
+	refuses 1 'cn-cat nowhere -o x 2>&9' ''
+}
+
 @test "house: interrupted, a program leaves no file behind" {
 	mkfifo never
 	exec 9<>never

@@ -36,6 +36,8 @@ load ../helper
 	[[ $output == *'cn.arch = conv:8 conv:16/2 gap'* ]]
 	[[ $output == *'cn-train'*'cn-import'* ]]
 	refuses 2 "cn-info --text $CN_FIXTURES/model.safetensors" 'no rows'
+	refuses 4 "cn-info --verify-key any.pub $CN_FIXTURES/model.safetensors" 'models carry no signature'
+	[ -z "$output" ]
 }
 
 @test "info: the Makefile makes the same bytes again, pipes, banks and models too" {

@@ -32,12 +32,26 @@ numpy_path() {
 	done
 }
 
+@test "manual: groff finds nothing to say" {
+	command -v groff >/dev/null && groff -mdoc -z /dev/null 2>/dev/null || skip 'no groff with mdoc here'
+	for page in "$BUILD"/man/*.[157]; do
+		run groff -mdoc -ww -Tascii -z "$page"
+		[ "$status" -eq 0 ] && [ -z "$output" ] || { echo "$output"; return 1; }
+	done
+}
+
 @test "manual: every page has the sections a reader looks for" {
 	for page in "$BUILD"/man/*.1; do
 		for section in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS' EXAMPLES 'SEE ALSO'; do
 			grep -q "^\.Sh $section\$" "$page" || { echo "$page: no section $section"; return 1; }
 		done
 	done
+}
+
+@test "manual: a default is never said to be nothing" {
+	run ! grep -e 'By default \.' -e ';  by default' "$BUILD"/man/*.1
+	ok 'cn-train --help'
+	[[ $output != *'[]'* ]]
 }
 
 @test "manual: every option of a program is in its rendered page" {

@@ -95,6 +95,19 @@ setup() {
 	done
 }
 
+@test "failures: a wrong command line is told downstream, but not where -o says where to write" {
+	for mistake in 'cn-import demo --size 7' 'cn-mine --k 0' 'cn-gen --zzz' 'cn-embed --layer all' 'cn-cat - -' 'CN_THREADS=x cn-augment' 'cn-import'; do
+		refuses 3 "set +o pipefail; $mistake <$all 2>said | cn-info" 'stopped by cn-'
+		[[ $stderr == "cn-info: standard input: stopped by $(cat said)"* ]] || { tell "$mistake"; return 1; }
+		[ "$(eval "$mistake -o out" <"$all" 2>said | wc -c)" -eq 0 ] || { echo "$mistake -o out: writes"; return 1; }
+	done
+	refuses 3 'set +o pipefail; cn-train --zzz | cn-info' 'ended at byte 0'	# its output is no stream
+}
+
+@test "failures: a limit on the size of files is said" {
+	refused 1 "ulimit -f 100; cn-cat $all -o out" 'cannot write out: File too large'
+}
+
 @test "failures: a full disk is said" {
 	for writer in "${writers[@]}" 'cn-export npy --field x' 'cn-export png' "cn-train -q --arch 'conv:4 gap' --batch 20"; do
 		refused 1 "$writer <$all >/dev/full" 'No space left on device'
@@ -126,7 +139,7 @@ setup() {
 	script -qec true /dev/null >/dev/null 2>&1 || skip 'no script(1), or no /dev/pts, to make a terminal'
 	for writer in "${writers[@]}" 'cn-export npy --field x' 'cn-export png' "cn-train -q --arch 'conv:4 gap' --batch 20"; do
 		run script -qec "$(eval echo "\"$writer\"") $all" /dev/null
-		[ "$status" -eq 2 ] && [[ $output == *'use -o FILE, pipe it, or -f'* ]] || { echo "$writer: $status $output"; return 1; }
+		[ "$status" -eq 2 ] && [[ $output == *'use -o FILE, pipe it, or -f'* && $output != *rows,* ]] || { echo "$writer: $status $output"; return 1; }
 	done
 	run script -qec "cn-info $all" /dev/null
 	[ "$status" -eq 0 ]

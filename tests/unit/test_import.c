@@ -294,10 +294,10 @@ test_image(void)
 	put("set/a.pgm", "P2 1 1 255 9 ", 13);
 	cn_image_open(&import, operand, 1, &(struct cn_image_config){ 0 }, NULL, &err);
 	refused(&import, &err, "colour behind grey", "--channels");
-	TAP_OK(!cn_image_parse_size("12x34", &w, &h, &err) && w == 12 && h == 34
-		&& !cn_image_parse_size("9", &w, &h, &err)
+	TAP_OK(!cn_image_parse_size("resize", "12x34", &w, &h, &err) && w == 12 && h == 34
+		&& !cn_image_parse_size("resize", "9", &w, &h, &err)
 		&& h == 9, "sizes are parsed");
-	TAP_OK(cn_image_parse_size("12x", &w, &h, &err) && err.code == CN_USAGE, "and refused: %s", err.text);
+	TAP_OK(cn_image_parse_size("resize", "12x", &w, &h, &err) && err.code == CN_USAGE, "and refused: %s", err.text);
 }
 
 int

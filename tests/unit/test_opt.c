@@ -97,7 +97,11 @@ test_refused(void)
 	refused("--zzz", "no such option: --zzz");
 	refused("-z", "no such option: -z");
 	refused("--no-count", "no such option: --no-count");
+	refused("--no-help", "no such option: --no-help");
+	refused("--help=3", "--help takes no value, not '3'");
 	refused("--output", "--output wants a value");
+	refused("-k 0 --zzz -o there", "--count must lie in");
+	TAP_OK(config.common.output && !strcmp(config.common.output, "there"), "what follows a mistake is read");
 	refused("--output=", "--output wants the name of a file");
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +33,7 @@ static const struct cn_tool tool = {
 	.min_operands = 1, .max_operands = 2, .opts = opts, .common = offsetof(struct config, common),
 };
 
-enum trick { PLAIN, CLOSED_OUTPUT, CLOSED_ALL, FULL_DISK, KILLED };
+enum trick { PLAIN, CLOSED_OUTPUT, CLOSED_ALL, FULL_DISK, DEAD_COMPLAINTS, KILLED };	/* by this and further numbers: signals */
 
 static char said[8192], complained[8192];
 
@@ -50,8 +51,8 @@ live(char **argv, int argc, enum trick trick)
 		struct cn_output *output = cn_output_open(c.common.output, 0, &err);
 
 		cn_output_write(output, "bytes", 5, &err);
-		if (trick == KILLED)
-			raise(SIGTERM);
+		if (trick >= KILLED)
+			raise((int)trick - KILLED);
 		cn_output_finish(output, &err);
 		cn_output_free(output);
 	}
@@ -66,6 +67,14 @@ prepare(enum trick trick, const int *out, const int *complaints)
 	for (int i = 0; i < 2; i++) {
 		close(out[i]);
 		close(complaints[i]);
+	}
+	if (trick == DEAD_COMPLAINTS) {	/* a pipe that nobody reads */
+		int dead[2];
+
+		if (!pipe(dead))
+			dup2(dead[1], STDERR_FILENO);
+		close(dead[0]);
+		close(dead[1]);
 	}
 	if (trick == FULL_DISK)
 		dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO);
@@ -137,12 +146,15 @@ test_command_lines(void)
 	ends(PLAIN, "one -T 3 --k 5", 0, "1 one 3 5\n", "cn-try: said one\n");
 	ends(PLAIN, "one -q", 0, "1 one 0 16\n", "");
 	TAP_OK(!*complained, "-q says nothing");
+	ends(DEAD_COMPLAINTS, "one", 0, "1 one 0 16\n", "");
+	ends(DEAD_COMPLAINTS, "three", 2, "", "");
 	ends(PLAIN, "", 2, "", "cn-try: wants one more operand: cn-try task [file ...]");
 	ends(PLAIN, "three", 2, "", "cn-try: 'three' is none of one|two");
 	ends(PLAIN, "one a b", 2, "", "one operand too many: 'b'");
 	ends(PLAIN, "one --level 20", 2, "", "--level must lie in -7 to 19, not '20'");
 	ends(PLAIN, "one --level fast", 2, "", "--level must lie in");
 	ends(PLAIN, "one --level=-7 -q", 0, "1 one", "");
+	ends(PLAIN, "one -k 4", 2, "", "did you mean --k 4?");
 	ends(PLAIN, "one --chunk-rows 1048577", 2, "", "--chunk-rows must lie in 0 to 1048576");
 }
 
@@ -168,6 +180,10 @@ test_answers(void)
 	TAP_OK(strstr(said, "      --k count             Write this many (1 to 64) [16]\n") != NULL,
 		"a row of the help");
 	ends(PLAIN, "one --version", 0, "cn-try " CN_VERSION "\n", "");
+	ends(PLAIN, "one --vers", 0, "cn-try " CN_VERSION "\n", "");
+	ends(PLAIN, "--h", 0, "usage: cn-try", "");
+	ends(PLAIN, "one --ver", 2, "", "--ver stands for several options");
+	ends(PLAIN, "one --version=3", 2, "", "--version takes no value, not '3'");
 	ends(PLAIN, "--mdoc", 0, ".Sh SYNOPSIS\n.Nm\n.Op Fl -k Ar count\n", "");
 	TAP_OK(strstr(said, ".Ar task\n.Op Ar file ...\n.Sh OPTIONS\n") != NULL, "operands in the manual");
 	ends(PLAIN, "--complete", 0, "verb\tone|two\n--k\t@value\n", "");
@@ -200,12 +216,19 @@ test_descriptors(const char *path)
 static void
 test_signals(const char *folder, const char *path)
 {
+	static const int killer[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU, SIGPIPE, SIGABRT };
+	const struct rlimit none = { 0 };
 	char line[256];
-	int status;
 
+	setrlimit(RLIMIT_CORE, &none);
 	snprintf(line, sizeof line, "one -o %s", path);
-	status = run(KILLED, line);
-	TAP_OK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "SIGTERM ends it by SIGTERM");
+	for (size_t i = 0; i < sizeof killer / sizeof *killer; i++) {
+		int status;
+
+		signal(killer[i], SIG_DFL);	/* whatever the tests were started with */
+		status = run(KILLED + killer[i], line);
+		TAP_OK(WIFSIGNALED(status) && WTERMSIG(status) == killer[i], "signal %d ends it by itself", killer[i]);
+	}
 	TAP_OK(rmdir(folder) == 0, "and leaves no temporary file");
 }
 
