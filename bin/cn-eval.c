@@ -35,7 +35,7 @@ static const struct cn_opt opts[] = {
 	{ 'm', "model", CN_PATH(model), "file", .help = "negatives: compare samples by the head of this encoder instead of comparing field z" },
 	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "negatives: refuse a bank that takes more memory than this" },
 	CN_OPT_THREADS_ROW,
-	CN_OPT_OUTPUT_ROW,
+	CN_OPT_OUTPUT_ROW(CN_OPT_NOTES),
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, .help = "Refuse input not signed with this minisign public key" },
 	CN_OPT_END
 };

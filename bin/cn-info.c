@@ -28,7 +28,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "make", CN_FLAG(make), .help = "Write a Makefile that makes the file again" },
 	{ 'w', "width", CN_INT(width), "count", "8", 1, 1000000000, .help = "With --text: numbers of an array to write" },
 	CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW,
-	CN_OPT_OUTPUT_ROW,
+	CN_OPT_OUTPUT_ROW(CN_OPT_NOTES),
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, .help = "Refuse input not signed with this minisign public key" },
 	CN_OPT_END
 };

@@ -62,7 +62,7 @@ struct cn_slot {
 
 enum {
 	CN_OPT_RESULT = 1,	/* what the program is for; may take the place of an input, when that has been read */
-	CN_OPT_NOTES,		/* a log, a state: never over an input */
+	CN_OPT_NOTES,		/* a log, a state, words about an input: never over an input */
 };
 
 struct cn_opt {
@@ -102,10 +102,10 @@ struct cn_common {
 #define CN_OPT_QUIET_ROWS \
 	{ 'q', "quiet", CN_FLAG(common.quiet), .silent = 1, .help = "Say nothing but errors" }, \
 	{ 'v', "verbose", CN_FLAG(common.verbose), .silent = 1, .help = "Say more" }
-#define CN_OPT_OUTPUT_ROW { 'o', "output", CN_PATH(common.output), "file", .silent = 1, .writes = CN_OPT_RESULT, \
+#define CN_OPT_OUTPUT_ROW(kind) { 'o', "output", CN_PATH(common.output), "file", .silent = 1, .writes = (kind), \
 	.help = "Write here, whole or not at all; standard output otherwise" }
 #define CN_OPT_OUT_ROWS \
-	CN_OPT_OUTPUT_ROW, \
+	CN_OPT_OUTPUT_ROW(CN_OPT_RESULT), \
 	{ 'f', "force", CN_FLAG(common.force), .silent = 1, \
 		.help = "Write binary data to a terminal all the same" }
 #define CN_OPT_WRITE_ROWS \

@@ -95,6 +95,7 @@ offers() {
 	train="cn-train -q --arch 'conv:2/4 gap' --batch 100" gen="cn-gen -q -m $CN_FIXTURES/model.safetensors"
 	cp "$CN_FIXTURES/demo.cns" d.cns
 	ln -s new link
+	ln -s d.cns link2
 	while IFS=$'\t' read -r line words; do
 		refuses 2 "$line" "$words; give "
 		same d.cns "$CN_FIXTURES/demo.cns" && [ ! -e new ]
@@ -105,6 +106,8 @@ offers() {
 		$train --log d.cns -o new d.cns	--log would be written over the input, d.cns
 		$train --log d.cns -o new <d.cns	--log would be written over the input, standard input
 		$train --checkpoint d.cns -o new --bank d.cns <$CN_FIXTURES/demo.cns	--checkpoint would be written over the input, d.cns
+		cn-info -o d.cns d.cns	--output would be written over the input, d.cns
+		cn-eval negatives d.cns -o ./link2	--output would be written over the input, d.cns
 		$gen --log - d.cns | cat	--log and --output would be one file, standard output
 		$gen --log new -o new d.cns	--log and --output would be one file, new
 	END
