@@ -21,6 +21,7 @@ LDLIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -pthread $(SA
 LIB_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*/*.c))
 PROGRAMS := $(patsubst bin/%.c,$(BUILD)/bin/%,$(wildcard bin/cn-*.c))
 UNITS    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+BENCHES  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PAGES    := $(patsubst man/%.1.in,$(BUILD)/man/%.1,$(wildcard man/*.1.in)) $(patsubst man/%,$(BUILD)/man/%,$(wildcard man/*.[57]))
 export BUILD LAYERS PACKAGES CC
@@ -66,6 +67,7 @@ fuzz: asan
 
 units: $(UNITS)
 fuzzers: $(FUZZERS)
+benches: $(BENCHES)
 
 # A line for each file; make V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -85,7 +87,7 @@ $(BUILD)/bin/%: $(BUILD)/bin/%.o $(BUILD)/libcn.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
-$(UNITS) $(FUZZERS): %: %.o $(BUILD)/libcn.a
+$(UNITS) $(FUZZERS) $(BENCHES): %: %.o $(BUILD)/libcn.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $< $(BUILD)/libcn.a $(LDFLAGS) $(LDLIBS)
 
@@ -126,6 +128,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d)
-.PHONY: all help deps demo check full bench asan fuzz units fuzzers install uninstall clean
+-include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
+.PHONY: all help deps demo check full bench asan fuzz units fuzzers benches install uninstall clean
 .SECONDARY:

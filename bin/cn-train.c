@@ -15,9 +15,9 @@
 
 struct config {
 	struct cn_common common;
-	const char *arch, *head, *init, *bank, *loss, *checkpoint, *log;
-	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, gamma;
-	long long batch, steps, warmup, every;
+	const char *arch, *head, *predictor, *init, *bank, *loss, *checkpoint, *log;
+	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, momentum_encoder, gamma;
+	long long batch, accumulate, chunk, queue, steps, warmup, every;
 	int optimizer, nesterov, decay_of, schedule, resume;
 	struct cn_reals milestones;
 };
@@ -25,10 +25,18 @@ struct config {
 static const struct cn_opt opts[] = {
 	{ 0, "arch", CN_TEXT(arch), "words", .help = "Build this trunk, as 'conv:32 conv:64/2 gap'; see cn-model(5)" },
 	{ 0, "head", CN_TEXT(head), "words", "", .help = "Put this head on it for the loss, as 'linear:256 relu linear:64'" },
+	{ 0, "predictor", CN_TEXT(predictor), "words", "",
+		.help = "Put this behind the head, for anchors alone, and compare with what the head puts out" },
+	{ 0, "momentum-encoder", CN_REAL(momentum_encoder), "decay", "0", 0, 0.9999999,
+		.help = "Compare with what a network puts out that follows the weights, keeping this part of its own each step" },
 	{ 0, "init", CN_PATH(init), "model", .help = "Start from this model's weights instead of fresh ones" },
 	{ 0, "loss", CN_TEXT(loss), "words", "infonce", .help = "Minimise this, a sum of losses as 'hcl:beta=1 + 0.1*uniformity'" },
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
 	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
+	{ 0, "accumulate", CN_INT(accumulate), "batches", "1", 1, 1e6, .help = "Make one step of the mean gradient of so many batches" },
+	{ 0, "queue", CN_INT(queue), "rows", "0", 0, 16777216, .help = "Compare with the pos of so many earlier rows, too" },
+	{ 0, "chunk", CN_INT(chunk), "samples", "0", 0, 9e15,
+		.help = "Put so many samples at once through the network, twice, to save memory; 0 for all" },
 	{ 0, "bank", CN_PATH(bank), "file", .help = "Find the samples that neg_id names in this stream" },
 	{ 0, "optimizer", CN_CHOICE(optimizer), "name", "adam", .choices = CN_OPTIMIZER_CHOICES, .help = "Move the weights by this rule" },
 	{ 0, "momentum", CN_REAL(momentum), "number", "0.9", 0, 0.99999,
@@ -127,6 +135,9 @@ refuse_steps(const struct job *job, struct cn_err *err)
 		return cn_err_set(err, CN_FAILED, "%s has no rows", name);
 	if (got > 0 && cn_reader_rows_hint(job->in) == 0 && job->c->steps == 0)
 		return cn_err_set(err, CN_USAGE, "%s does not say how many rows it has, which the schedule needs; give --steps", name);
+	if (job->c->accumulate > 1)
+		return cn_err_set(err, CN_FAILED, "%s has fewer rows than %lld batches of %lld; lower --accumulate or --batch", name,
+			job->c->accumulate, job->c->batch);
 	return cn_err_set(err, CN_FAILED, "%s has fewer rows than one batch of %lld; lower --batch", name, job->c->batch);
 }
 
@@ -149,11 +160,20 @@ schedule(const struct config *c, uint64_t steps)
 	return s;
 }
 
+static struct cn_learner_config
+learner(const struct config *c)
+{
+	return (struct cn_learner_config){ .predictor = c->predictor, .momentum = c->momentum_encoder, .average = c->ema,
+		.chunk = (size_t)c->chunk, .batches = (size_t)c->accumulate, .decay_all = decay_all(c),
+		.optimizer = { .kind = (enum cn_optimizer_kind)c->optimizer, .beta2 = c->beta2, .weight_decay = c->weight_decay,
+			.trust = c->trust, .nesterov = c->nesterov } };
+}
+
 static int
 open_trainer(struct job *job, struct cn_err *err)
 {
 	const struct config *c = job->c;
-	const uint64_t known = cn_trainer_steps(job->in, (size_t)c->batch, (uint64_t)c->common.rows);
+	const uint64_t known = cn_trainer_steps(job->in, (size_t)c->batch, (uint64_t)c->common.rows) / (uint64_t)c->accumulate;
 
 	job->steps = c->steps ? (uint64_t)c->steps : known;
 	if (job->steps == 0)
@@ -164,13 +184,10 @@ open_trainer(struct job *job, struct cn_err *err)
 	const struct cn_trainer_config config = {
 		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
 		.loss = c->loss, .temperature = c->temperature, .seed = (uint64_t)c->common.seed,
-		.optimizer = { .kind = (enum cn_optimizer_kind)c->optimizer, .beta2 = c->beta2, .weight_decay = c->weight_decay,
-			.trust = c->trust, .nesterov = c->nesterov },
-		.decay_all = decay_all(c), .clip = c->clip_norm, .average = c->ema,
-		.schedule = schedule(c, job->steps),
+		.learner = learner(c), .queue = (size_t)c->queue, .clip = c->clip_norm, .schedule = schedule(c, job->steps),
 	};
 	const struct cn_feed_config feed = { .rows = (size_t)c->batch, .limit = (uint64_t)c->common.rows,
-		.batches = (uint64_t)c->steps };
+		.batches = (uint64_t)c->steps * (uint64_t)c->accumulate };
 
 	job->trainer = cn_trainer_new(&config, job->in, job->bank, job->pool, err);
 	job->feed = cn_feed_new(job->in, &feed, err);
@@ -240,9 +257,9 @@ static void
 keep(struct job *job, struct cn_err *err)
 {
 	const uint64_t batch = (uint64_t)job->c->batch, every = job->c->every ? (uint64_t)job->c->every : 100 * batch;
-	const uint64_t rows = cn_trainer_done(job->trainer) * batch;
+	const uint64_t rows = cn_trainer_done(job->trainer) * batch, step = (uint64_t)job->c->accumulate * batch;
 
-	if (job->c->checkpoint && rows / every > (rows - batch) / every)
+	if (job->c->checkpoint && rows / every > (rows - step) / every)
 		cn_trainer_keep(job->trainer, job->c->checkpoint, &job->node, err);
 }
 
@@ -253,16 +270,18 @@ train(struct job *job, struct cn_err *err)
 	struct cn_trainer_report report = { 0 };
 	const struct cn_batch *batch;
 
-	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)job->c->batch);
+	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)(job->c->accumulate * job->c->batch));
 	resume(job, &progress, err);
 	while (cn_feed_next(job->feed, &batch, err) > 0 && cn_trainer_step(job->trainer, batch, &report, err) == 0) {
-		write_log(job, &report, err);
-		keep(job, err);
+		if (report.complete) {
+			write_log(job, &report, err);
+			keep(job, err);
+		}
 		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
 		cn_progress_add(&progress, batch->rows);
 	}
 	cn_progress_end(&progress);
-	const uint64_t done = cn_trainer_done(job->trainer);
+	const uint64_t done = cn_trainer_done(job->trainer) / (uint64_t)job->c->accumulate;
 
 	if (!err->code && done == 0)
 		refuse_steps(job, err);

@@ -1,9 +1,9 @@
 /*
  * anchor - one view against everything it is compared with, and the losses that look at nothing else.
  *
- * Candidates are the other views of the batch and the further negatives of the anchor's row.  Positive are, with
- * labels, the views of the same label (>= 0), and otherwise the other view of the same row; the rest are
- * negatives.  A loss gives its value and its derivatives by the similarities; loss/objective.h does the rest.
+ * Candidates are the other views of the batch, what is remembered of batches before (but for the anchor's own
+ * sample), and the further negatives of the anchor's row.  Positive are, with labels, the first two where they have the same
+ * label (>= 0), and otherwise the other view of the same row; the rest are negatives.  A loss gives its value and its derivatives by the similarities; loss/objective.h does the rest.
  */
 #ifndef CN_LOSS_ANCHOR_H
 #define CN_LOSS_ANCHOR_H
@@ -17,13 +17,16 @@
 
 struct cn_anchor {
 	size_t self, partner, views;	/* views a: x of rows 0..B-1, then pos of rows 0..B-1 */
-	const float *s;			/* (views) cosines */
-	const int32_t *label;		/* (views), negative = none; or NULL */
+	size_t candidates;		/* the views, then what is remembered */
+	const float *s;			/* (candidates) cosines */
+	const int32_t *label;		/* (candidates), negative = none; or NULL */
+	uint64_t own;			/* id of the anchor's sample, */
+	const uint64_t *remembered;	/* (candidates - views) and of what is remembered; or NULL */
 	size_t slots;
 	const float *e;			/* (slots) cosines of further negatives */
 	const float *constant;		/* (slots) what is added to their logits, ln weight - logq; -INFINITY = empty slot */
 	double partner_share;		/* see cn_loss.shares: this row's part of the softmax over rows */
-	float *scratch;			/* (views + slots) */
+	float *scratch;			/* (candidates + slots) */
 };
 
 /* A loss with its numbers. */
@@ -48,7 +51,7 @@ struct cn_loss {
 	bool shares;			/* needs partner_share: softmax over rows of the partners' cosines / parameter 0 */
 
 	/*
-	 * What this anchor adds to the loss, and its derivatives: c (views) and d (slots), all of them written.
+	 * What this anchor adds to the loss, and its derivatives: c (candidates) and d (slots), all of them written.
 	 * Without tally the loss is the mean over the anchors that have a positive, which are all that are asked.
 	 */
 	double (*run)(const struct cn_term *term, const struct cn_anchor *anchor, float *c, float *d);
@@ -60,12 +63,19 @@ struct cn_loss {
 /* Ends with a loss without name. */
 extern const struct cn_loss cn_softmax_losses[], cn_margin_losses[];
 
+/* Not to be compared with: the anchor, and what was made of its sample before. */
+static inline bool
+cn_anchor_same(const struct cn_anchor *a, size_t k)
+{
+	return k == a->self || (k >= a->views && a->remembered && a->remembered[k - a->views] == a->own);
+}
+
 static inline bool
 cn_anchor_positive(const struct cn_anchor *a, size_t k)
 {
 	if (!a->label || a->label[a->self] < 0)
 		return k == a->partner;
-	return k != a->self && a->label[k] == a->label[a->self];
+	return a->label[k] == a->label[a->self] && !cn_anchor_same(a, k);
 }
 
 #endif

@@ -1,9 +1,11 @@
 /* checkpoint - names for what a training has in memory, and the way there and back. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/meta.h"
 #include "base/output.h"
 #include "data/historyjson.h"
 #include "data/safetensors.h"
@@ -11,65 +13,107 @@
 
 #include "base/banned.h"
 
-static const char *const moment[CN_OPTIMIZER_STATES] = { "optimizer.mean", "optimizer.square" };
+/* The file on one side of an exchange. */
+struct file {
+	struct cn_weights *weights;
+	bool back;		/* what is kept goes into memory, not the other way */
+	const char *path;
+};
 
-/* Adds the network's tensors as they are now, or takes them back. */
+/* Keeps an array under a name, or takes it back. */
 static int
-exchange_network(const struct cn_checkpoint *now, const char *prefix, struct cn_weights *weights, bool back, const char *path,
-	struct cn_err *err)
+exchange_array(const struct file *file, const char *name, enum cn_dtype dtype, const struct cn_shape *shape, void *data, struct cn_err *err)
 {
-	const struct cn_network *network = cn_model_network(now->model);
+	const struct cn_tensor *kept;
+
+	if (err->code || !file->back)
+		return err->code ? -1 : cn_weights_add(file->weights, name, dtype, shape, data, err);
+	kept = cn_weights_find(file->weights, name);
+	if (!kept || kept->dtype != dtype || !cn_shape_equal(&kept->shape, shape))
+		return cn_err_set(err, CN_FAILED, "%s: not a checkpoint of this training: '%s' is missing or of another shape", file->path, name);
+	memcpy(data, kept->data, kept->bytes);
+	return 0;
+}
+
+static int
+exchange_network(const struct file *file, const char *prefix, const struct cn_network *network, struct cn_err *err)
+{
 	char name[128];
 
 	for (size_t i = 0; i < cn_network_tensors(network) && !err->code; i++) {
 		const struct cn_network_tensor tensor = cn_network_tensor(network, i);
-		const struct cn_tensor *kept;
 
 		snprintf(name, sizeof name, "%s%s", prefix, tensor.name);
-		if (!back) {
-			cn_weights_add(weights, name, CN_DTYPE_F32, &tensor.shape, tensor.data, err);
-			continue;
-		}
-		kept = cn_weights_find(weights, name);
-		if (!kept || kept->dtype != CN_DTYPE_F32 || !cn_shape_equal(&kept->shape, &tensor.shape))
-			return cn_err_set(err, CN_FAILED, "%s: not a checkpoint of this training: tensor '%s' is missing or of another shape", path, name);
-		memcpy(tensor.data, kept->data, kept->bytes);
+		exchange_array(file, name, CN_DTYPE_F32, &tensor.shape, tensor.data, err);
 	}
 	return err->code ? -1 : 0;
 }
 
 static int
-exchange_optimizer(const struct cn_checkpoint *now, struct cn_weights *weights, bool back, const char *path, struct cn_err *err)
+exchange_optimizer(const struct file *file, const char *prefix, struct cn_optimizer *optimizer, struct cn_err *err)
 {
+	static const char *const moment[CN_OPTIMIZER_STATES] = { "mean", "square" };
+	char name[128];
+
 	for (int i = 0; i < CN_OPTIMIZER_STATES && !err->code; i++) {
 		size_t n;
-		float *state = cn_optimizer_state(now->optimizer, i, &n);
+		float *state = cn_optimizer_state(optimizer, i, &n);
 		const struct cn_shape shape = { .rank = 1, .dim = { (uint32_t)n } };
-		const struct cn_tensor *kept = cn_weights_find(weights, moment[i]);
 
-		if (!state)
-			continue;
-		if (!back)
-			cn_weights_add(weights, moment[i], CN_DTYPE_F32, &shape, state, err);
-		else if (!kept || kept->dtype != CN_DTYPE_F32 || !cn_shape_equal(&kept->shape, &shape))
-			return cn_err_set(err, CN_FAILED, "%s: not a checkpoint of this training: '%s' is missing or of another shape", path, moment[i]);
-		else
-			memcpy(state, kept->data, kept->bytes);
+		snprintf(name, sizeof name, "%soptimizer.%s", prefix, moment[i]);
+		if (state)
+			exchange_array(file, name, CN_DTYPE_F32, &shape, state, err);
 	}
 	return err->code ? -1 : 0;
 }
 
-/* The average first, so that on the way back the network ends up with its own tensors. */
 static int
-exchange(const struct cn_checkpoint *now, struct cn_weights *weights, bool back, const char *path, struct cn_err *err)
+exchange_memory(const struct file *file, struct cn_memory *memory, struct cn_err *err)
 {
-	if (now->average) {
-		cn_average_swap(now->average);
-		exchange_network(now, "average.", weights, back, path, err);
-		cn_average_swap(now->average);
+	const struct cn_shape vectors = { .rank = 2, .dim = { (uint32_t)memory->length, (uint32_t)memory->dim } };
+	const struct cn_shape each = { .rank = 1, .dim = { (uint32_t)memory->length } };
+	const char *count = cn_meta_get(&file->weights->meta, "cn.memory");
+
+	if (memory->length == 0 || err->code)
+		return err->code ? -1 : 0;
+	exchange_array(file, "memory.u", CN_DTYPE_F32, &vectors, memory->u, err);
+	if (memory->id)
+		exchange_array(file, "memory.id", CN_DTYPE_U64, &each, memory->id, err);
+	if (memory->label)
+		exchange_array(file, "memory.label", CN_DTYPE_I32, &each, memory->label, err);
+	if (!file->back)
+		return cn_meta_format(&file->weights->meta, "cn.memory", "%zu %zu", err, memory->n, memory->next);
+	if (!count || sscanf(count, "%zu %zu", &memory->n, &memory->next) != 2 || memory->n > memory->length || memory->next >= memory->length)
+		return cn_err_set(err, CN_FAILED, "%s: not a checkpoint of this training: cn.memory is missing or wrong", file->path);
+	return err->code ? -1 : 0;
+}
+
+static int
+exchange_average(const struct file *file, const char *prefix, struct cn_average *average, const struct cn_network *network, struct cn_err *err)
+{
+	cn_average_swap(average);
+	exchange_network(file, prefix, network, err);
+	cn_average_swap(average);
+	return err->code ? -1 : 0;
+}
+
+/* Averages first, so that on the way back the network ends up with its own tensors. */
+static int
+exchange(const struct cn_checkpoint *now, const struct file *file, struct cn_err *err)
+{
+	const struct cn_network *network = cn_model_network(now->model);
+
+	if (now->average)
+		exchange_average(file, "average.", now->average, network, err);
+	if (now->target)
+		exchange_average(file, "target.", now->target, network, err);
+	exchange_network(file, "", network, err);
+	exchange_optimizer(file, "", now->optimizer, err);
+	if (now->predictor) {
+		exchange_network(file, "predictor.", now->predictor, err);
+		exchange_optimizer(file, "predictor.", now->predictor_optimizer, err);
 	}
-	exchange_network(now, "", weights, back, path, err);
-	return exchange_optimizer(now, weights, back, path, err);
+	return exchange_memory(file, now->memory, err);
 }
 
 int
@@ -83,7 +127,7 @@ cn_checkpoint_write(const struct cn_checkpoint *now, const char *path, const str
 	if (provenance)
 		cn_meta_set(&weights.meta, "cn.provenance", provenance, err);
 	cn_meta_format(&weights.meta, "cn.step", "%llu", err, (unsigned long long)now->step);
-	if (exchange(now, &weights, false, path, err) == 0)
+	if (exchange(now, &(struct file){ &weights, false, path }, err) == 0)
 		cn_safetensors_put(output, &weights, err);
 	cn_output_finish(output, err);
 	cn_output_free(output);
@@ -116,9 +160,12 @@ cn_checkpoint_read(struct cn_checkpoint *now, const char *path, const struct cn_
 
 		if (!step)
 			cn_err_set(err, CN_FAILED, "%s: not a checkpoint of cn-train: no cn.step in its metadata", path);
-		else if (check_history(&weights, path, history, err) == 0 && exchange(now, &weights, true, path, err) == 0) {
+		else if (check_history(&weights, path, history, err) == 0
+		    && exchange(now, &(struct file){ &weights, true, path }, err) == 0) {
 			now->step = strtoull(step, NULL, 10);
 			cn_optimizer_resume(now->optimizer, now->step);
+			if (now->predictor)
+				cn_optimizer_resume(now->predictor_optimizer, now->step);
 		}
 	}
 	cn_weights_release(&weights);

@@ -1,9 +1,12 @@
 /*
  * checkpoint - all that a training is between two steps, as a safetensors file.
  *
- * It holds the network's tensors under their names, those of the moving average as "average.NAME", the
- * optimizer's as "optimizer.mean" and "optimizer.square" (n), and as text the model's own keys and
+ * It holds the network's tensors under their names, those of the moving average as "average.NAME", of the momentum
+ * encoder as "target.NAME" and of the predictor as "predictor.NAME", the optimizers' as "optimizer.mean" and
+ * "optimizer.square" (n), with "predictor." in front for the predictor's, what is remembered of batches as
+ * "memory.u" (length, dim), "memory.id" and "memory.label" (length), and as text the model's own keys and
  *	cn.step			steps done
+ *	cn.memory		vectors remembered, and the place of the next
  *	cn.provenance		history of the model that this training will write
  * so it is also a model, for programs that do not mind more tensors.  It is written whole or not at all.
  */
@@ -13,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "loss/memory.h"
 #include "nn/average.h"
 #include "nn/model.h"
 #include "nn/optimizer.h"
@@ -21,7 +25,10 @@
 struct cn_checkpoint {
 	struct cn_model *model;
 	struct cn_optimizer *optimizer;
-	struct cn_average *average;	/* or NULL */
+	struct cn_average *average, *target;	/* or NULL */
+	struct cn_network *predictor;	/* or NULL */
+	struct cn_optimizer *predictor_optimizer;
+	struct cn_memory *memory;	/* of length 0: none */
 	uint64_t step;
 };
 

@@ -40,14 +40,14 @@ logistic(double x)
 static void
 nothing(const struct cn_anchor *a, float *c, float *d)
 {
-	memset(c, 0, a->views * sizeof *c);
+	memset(c, 0, a->candidates * sizeof *c);
 	if (a->slots)
 		memset(d, 0, a->slots * sizeof *d);
 }
 
-/* The anchor's negatives in order: views, then further negatives; number, cosine and weight of each. */
+/* The anchor's negatives in order: candidates, then further negatives; number, cosine and weight of each. */
 struct negative {
-	size_t at;		/* 0..views-1, then views + slot */
+	size_t at;		/* 0..candidates-1, then candidates + slot */
 	float s;
 	double weight;
 };
@@ -55,12 +55,12 @@ struct negative {
 static bool
 next_negative(const struct cn_anchor *a, size_t *next, struct negative *n)
 {
-	for (; *next < a->views + a->slots; (*next)++) {
-		const size_t k = *next, j = k - a->views;
+	for (; *next < a->candidates + a->slots; (*next)++) {
+		const size_t k = *next, j = k - a->candidates;
 
-		if (k < a->views ? k == a->self || cn_anchor_positive(a, k) : !(a->constant[j] > -INFINITY))
+		if (k < a->candidates ? cn_anchor_same(a, k) || cn_anchor_positive(a, k) : !(a->constant[j] > -INFINITY))
 			continue;
-		*n = k < a->views ? (struct negative){ k, a->s[k], 1 }
+		*n = k < a->candidates ? (struct negative){ k, a->s[k], 1 }
 			: (struct negative){ k, a->e[j], cn_rng_exp((double)a->constant[j]) };
 		(*next)++;
 		return true;
@@ -71,10 +71,10 @@ next_negative(const struct cn_anchor *a, size_t *next, struct negative *n)
 static void
 add(const struct cn_anchor *a, size_t at, double by, float *c, float *d)
 {
-	if (at < a->views)
+	if (at < a->candidates)
 		c[at] += (float)by;
 	else
-		d[at - a->views] += (float)by;
+		d[at - a->candidates] += (float)by;
 }
 
 /* Triplets; Schroff et al. 2015, sorted as in pytorch-metric-learning: gap = d(a,n) - d(a,p). */
@@ -132,7 +132,7 @@ hardest(const struct cn_anchor *a, size_t *p, struct negative *n)
 	size_t next = 0;
 	bool far = false, near = false;
 
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k) && (!far || a->s[k] < a->s[*p])) {
 			*p = k;
 			far = true;
@@ -155,7 +155,7 @@ triplets(const struct cn_term *t, const struct cn_anchor *a, double *counted, fl
 
 	if ((int)t->parameter[KIND] == BATCH_HARD)
 		return hardest(a, &p, &n) ? take_triplet(t, a, p, &n, counted, c, d) : 0;
-	for (p = 0; p < a->views; p++) {
+	for (p = 0; p < a->candidates; p++) {
 		if (!cn_anchor_positive(a, p))
 			continue;
 		for (size_t next = 0; next_negative(a, &next, &n);)
@@ -190,7 +190,7 @@ pair_margin(const struct cn_term *t, const struct cn_anchor *a, double *counted,
 	struct negative n;
 	double loss = 0;
 
-	for (size_t k = 0; k < a->views; k++) {
+	for (size_t k = 0; k < a->candidates; k++) {
 		const double far = distance(a->s[k]), over = far - beta + alpha;
 
 		if (!cn_anchor_positive(a, k) || !(over > 0))
@@ -237,7 +237,7 @@ contrast(const struct cn_term *t, const struct cn_anchor *a, double *counted, fl
 	struct negative n;
 	double loss = 0;
 
-	for (size_t k = 0; k < a->views; k++) {
+	for (size_t k = 0; k < a->candidates; k++) {
 		const double far = distance(a->s[k]), over = far - t->parameter[POS];
 
 		if (!cn_anchor_positive(a, k) || !(over > 0))
@@ -290,7 +290,7 @@ reach(const struct cn_anchor *a)
 	struct reach r = { 2, -2 };
 	struct negative n;
 
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k) && (double)a->s[k] < r.farthest)
 			r.farthest = (double)a->s[k];
 	for (size_t next = 0; next_negative(a, &next, &n);)
@@ -310,7 +310,7 @@ multi_similarity(const struct cn_term *t, const struct cn_anchor *a, float *c, f
 
 	nothing(a, c, d);
 	for (int pass = 0; pass < 2; pass++) {
-		for (size_t k = 0; k < a->views; k++) {
+		for (size_t k = 0; k < a->candidates; k++) {
 			const double s = (double)a->s[k];
 
 			if (!cn_anchor_positive(a, k) || !(all || s - epsilon < r.nearest))
@@ -378,7 +378,7 @@ circle(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 	struct negative other;
 
 	nothing(a, c, d);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k))
 			run_on(&p, circle_logit(t, (double)a->s[k], true), 1);
 	for (size_t next = 0; next_negative(a, &next, &other);)
@@ -387,7 +387,7 @@ circle(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 		return 0;
 	const double x = p.top + cn_rng_log(p.sum) + n.top + cn_rng_log(n.sum), by = logistic(x);
 
-	for (size_t k = 0; k < a->views; k++) {
+	for (size_t k = 0; k < a->candidates; k++) {
 		const double s = (double)a->s[k];
 
 		if (cn_anchor_positive(a, k))
@@ -418,9 +418,9 @@ self_adversarial(const struct cn_term *t, const struct cn_anchor *a, float *c, f
 	nothing(a, c, d);
 	for (size_t next = 0; next_negative(a, &next, &n);)
 		run_on(&share, alpha * scale * (double)n.s, n.weight);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		positives += cn_anchor_positive(a, k);
-	for (size_t k = 0; k < a->views; k++) {
+	for (size_t k = 0; k < a->candidates; k++) {
 		const double x = -(scale * (double)a->s[k] + gamma);
 
 		if (!cn_anchor_positive(a, k))

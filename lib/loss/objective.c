@@ -28,20 +28,25 @@ struct cn_objective {
 	size_t terms;
 	bool counts;			/* some loss has to count first */
 	float *u, *length;		/* views at unit length (2B, dim); their lengths before */
+	float *target, *ignored;	/* targets likewise, or NULL without any */
 	float *v, *v_length;		/* further negatives likewise (vectors, dim) */
 	size_t anchors;			/* of a tile */
-	float *tile;			/* (anchors, 2B): cosines, then derivatives */
+	float *tile;			/* (anchors, candidates): cosines, then derivatives */
 	float *further;			/* (2B, slots): the same of the further negatives */
 	float *constant;		/* (B, slots): what is added to their logits */
-	float *row;			/* per worker: derivatives of all losses, scratch, derivatives of one; each 2B + slots */
-	double *partner;		/* (B) cosine of the row's views */
-	double spread[CN_SPEC_TERMS];	/* of a loss that shares: ln of the sum over rows of e^(that / its parameter 0) */
+	float *row;			/* per worker: derivatives of all losses, scratch, derivatives of one; each candidates + slots */
+	int32_t *label;			/* (candidates) */
+	double *partner;		/* (2B) cosine of each view and its partner */
+	double spread[CN_SPEC_TERMS][2];	/* of a loss that shares, for x and for pos: ln of the sum over rows of e^(that / its parameter 0) */
 	struct share *share;		/* (2B) */
 	uint32_t *begin, *edge;		/* edge[begin[j]..begin[j+1]): the slots (row x slots + slot) that hold vector j */
 	/* of the run */
 	struct cn_objective_batch batch;
 	struct cn_objective_extra extra;
-	size_t views, first, m;		/* the tile's anchors */
+	const float *against;		/* (views, dim) at unit length what anchors are compared with: u or target */
+	struct cn_memory memory;	/* n = 0: none */
+	size_t views, candidates;
+	size_t first, m;		/* the tile's anchors */
 	bool counting;
 };
 
@@ -49,18 +54,24 @@ static int
 make_room(struct cn_objective *o, struct cn_err *err)
 {
 	const struct cn_objective_sizes *s = &o->sizes;
-	const size_t views = 2 * s->rows, few = TILE_NUMBERS / views < 128 ? 128 : TILE_NUMBERS / views;
+	const size_t views = 2 * s->rows, candidates = views + s->memory;
+	const size_t few = TILE_NUMBERS / candidates < 128 ? 128 : TILE_NUMBERS / candidates;
 
 	o->anchors = few < views ? few : views;
 	o->u = cn_mem_array(views * s->dim, sizeof(float), err);
 	o->length = cn_mem_array(views, sizeof(float), err);
 	o->v = cn_mem_array(s->vectors * s->dim + 1, sizeof(float), err);
 	o->v_length = cn_mem_array(s->vectors + 1, sizeof(float), err);
-	o->tile = cn_mem_array(o->anchors, views * sizeof(float), err);
+	if (s->targets) {
+		o->target = cn_mem_array(views * s->dim, sizeof(float), err);
+		o->ignored = cn_mem_array(views, sizeof(float), err);
+	}
+	o->tile = cn_mem_array(o->anchors, candidates * sizeof(float), err);
 	o->further = cn_mem_array(views * s->slots + 1, sizeof(float), err);
 	o->constant = cn_mem_array(s->rows * s->slots + 1, sizeof(float), err);
-	o->row = cn_mem_array(cn_pool_threads(o->pool), 3 * (views + s->slots) * sizeof(float), err);
-	o->partner = cn_mem_array(s->rows, sizeof(double), err);
+	o->row = cn_mem_array(cn_pool_threads(o->pool), 3 * (candidates + s->slots) * sizeof(float), err);
+	o->label = cn_mem_array(candidates, sizeof(*o->label), err);
+	o->partner = cn_mem_array(views, sizeof(double), err);
 	o->share = cn_mem_array(views, sizeof(*o->share), err);
 	o->begin = cn_mem_array(s->vectors + 2, sizeof(uint32_t), err);
 	o->edge = cn_mem_array(s->rows * s->slots + 1, sizeof(uint32_t), err);
@@ -93,8 +104,8 @@ cn_objective_free(struct cn_objective *o)
 {
 	if (!o)
 		return;
-	void *const block[] = { o->u, o->length, o->v, o->v_length, o->tile, o->further, o->constant, o->row, o->partner,
-		o->share, o->begin, o->edge };
+	void *const block[] = { o->u, o->length, o->target, o->ignored, o->v, o->v_length, o->tile, o->further, o->constant, o->row,
+		o->label, o->partner, o->share, o->begin, o->edge };
 
 	for (size_t i = 0; i < sizeof(block) / sizeof(*block); i++)
 		cn_mem_free(block[i]);
@@ -151,6 +162,8 @@ unit_part(void *context, size_t i, size_t worker)
 	(void)worker;
 	for (size_t a = i * UNITS; a < end && a < o->views; a++)
 		unit(o->batch.z + a * dim, o->u + a * dim, &o->length[a], dim);
+	for (size_t a = i * UNITS; a < end && a < o->views && o->batch.target; a++)
+		unit(o->batch.target + a * dim, o->target + a * dim, &o->ignored[a], dim);
 	for (size_t j = i * UNITS; j < end && j < o->extra.n; j++)
 		unit(o->extra.z + j * dim, o->v + j * dim, &o->v_length[j], dim);
 }
@@ -166,16 +179,18 @@ through_part(void *context, size_t i, size_t worker)
 		through_unit(o->u + a * dim, o->length[a], o->batch.dz + a * dim, dim);
 }
 
-/* Columns of the tile: the cosines of its anchors and a run of views. */
+/* Columns of the tile: the cosines of its anchors and a run of views or of what is remembered. */
 static void
 cosine_part(void *context, size_t i, size_t worker)
 {
 	struct cn_objective *o = context;
-	const size_t dim = o->sizes.dim, at = i * COLUMNS;
+	const size_t dim = o->sizes.dim, seen = parts(o->views, COLUMNS), past = i < seen ? 0 : i - seen;
+	const size_t at = i < seen ? i * COLUMNS : o->views + past * COLUMNS;
+	const size_t n = i < seen ? part_size(o->views, i, COLUMNS) : part_size(o->memory.n, past, COLUMNS);
+	const float *with = i < seen ? o->against + at * dim : o->memory.u + past * COLUMNS * dim;
 
 	(void)worker;
-	cn_blas_gemm(false, true, o->m, part_size(o->views, i, COLUMNS), dim, 1, o->u + o->first * dim, dim, o->u + at * dim, dim, 0,
-		o->tile + at, o->views);
+	cn_blas_gemm(false, true, o->m, n, dim, 1, o->u + o->first * dim, dim, with, dim, 0, o->tile + at, o->candidates);
 }
 
 /* What the tile's derivatives do to a run of views as candidates: their columns. */
@@ -186,8 +201,8 @@ candidate_part(void *context, size_t i, size_t worker)
 	const size_t dim = o->sizes.dim, at = i * COLUMNS;
 
 	(void)worker;
-	cn_blas_gemm(true, false, part_size(o->views, i, COLUMNS), dim, o->m, 1, o->tile + at, o->views, o->u + o->first * dim, dim, 1,
-		o->batch.dz + at * dim, dim);
+	cn_blas_gemm(true, false, part_size(o->views, i, COLUMNS), dim, o->m, 1, o->tile + at, o->candidates, o->u + o->first * dim, dim,
+		1, o->batch.dz + at * dim, dim);
 }
 
 /* And to its anchors: their rows, and what the further negatives add. */
@@ -196,10 +211,13 @@ anchor_part(void *context, size_t i, size_t worker)
 {
 	struct cn_objective *o = context;
 	const size_t dim = o->sizes.dim, slots = o->extra.slots, n = part_size(o->m, i, ROWS), first = o->first + i * ROWS;
+	const float *rows = o->tile + i * ROWS * o->candidates;
+	float *dz = o->batch.dz + first * dim;
 
 	(void)worker;
-	cn_blas_gemm(false, false, n, dim, o->views, 1, o->tile + i * ROWS * o->views, o->views, o->u, dim, 1, o->batch.dz + first * dim,
-		dim);
+	cn_blas_gemm(false, false, n, dim, o->views, 1, rows, o->candidates, o->against, dim, 1, dz, dim);
+	if (o->memory.n)
+		cn_blas_gemm(false, false, n, dim, o->memory.n, 1, rows + o->views, o->candidates, o->memory.u, dim, 1, dz, dim);
 	for (size_t a = first; a < first + n; a++)
 		for (size_t j = 0; j < slots; j++) {
 			const float c = o->further[a * slots + j];
@@ -218,11 +236,11 @@ measure(const struct cn_anchor *a, struct cn_objective_result *r)
 	double others = 0, further = 0;
 	size_t count = 0;
 
-	for (size_t k = 0; k < a->views; k++) {
-		if (k == a->self || k == a->partner)
+	for (size_t k = 0; k < a->candidates; k++) {
+		if (k == a->partner || cn_anchor_same(a, k))
 			continue;
 		rival = a->s[k] > rival ? a->s[k] : rival;
-		others += (double)a->s[k];
+		others += k < a->views ? (double)a->s[k] : 0;
 	}
 	for (size_t j = 0; j < a->slots; j++)
 		if (a->constant[j] > -INFINITY) {
@@ -236,12 +254,19 @@ measure(const struct cn_anchor *a, struct cn_objective_result *r)
 	r->accuracy = a->s[a->partner] > rival;
 }
 
+/* Those that the loss takes. */
+static const int32_t *
+labels(const struct cn_objective *o, const struct cn_term *term)
+{
+	return o->batch.label && cn_spec_labelled(term) ? o->label : NULL;
+}
+
 static bool
 has_positive(const struct cn_anchor *a)
 {
 	if (!a->label || a->label[a->self] < 0 || a->label[a->partner] == a->label[a->self])
 		return true;
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k))
 			return true;
 	return false;
@@ -251,7 +276,7 @@ has_positive(const struct cn_anchor *a)
 static void
 judge(struct cn_objective *o, struct cn_anchor *a, float *s, float *e, float *row)
 {
-	const size_t all = a->views + a->slots;
+	const size_t all = a->candidates + a->slots;
 	float *sum = row, *c = o->terms > 1 ? a->scratch + all : sum;
 
 	for (size_t t = 0; t < o->terms; t++) {
@@ -260,20 +285,20 @@ judge(struct cn_objective *o, struct cn_anchor *a, float *s, float *e, float *ro
 		const double scale = counted ? term->weight : term->weight / (term->total[0] > 0 ? term->total[0] : 1);
 		double loss = 0;
 
-		a->label = cn_spec_labelled(term) ? o->batch.label : NULL;
+		a->label = labels(o, term);
 		if (term->loss->shares && term->parameter[0] > 0)
-			a->partner_share = cn_rng_exp(o->partner[a->self % o->batch.rows] / term->parameter[0] - o->spread[t]);
+			a->partner_share = cn_rng_exp(o->partner[a->self] / term->parameter[0] - o->spread[t][a->self >= o->batch.rows]);
 		if (counted || has_positive(a))
-			loss = scale * term->loss->run(term, a, c, c + a->views);
+			loss = scale * term->loss->run(term, a, c, c + a->candidates);
 		else
 			memset(c, 0, all * sizeof *c);
 		o->share[a->self].result.loss += loss;
 		for (size_t k = 0; k < all; k++)
 			sum[k] = (t > 0 ? sum[k] : 0) + (float)scale * c[k];
 	}
-	memcpy(s, sum, a->views * sizeof *s);
+	memcpy(s, sum, a->candidates * sizeof *s);
 	if (a->slots)
-		memcpy(e, sum + a->views, a->slots * sizeof *e);
+		memcpy(e, sum + a->candidates, a->slots * sizeof *e);
 }
 
 /* Counts what a loss wants to know of all anchors. */
@@ -283,7 +308,7 @@ count(struct cn_objective *o, struct cn_anchor *a)
 	for (size_t t = 0; t < o->terms; t++) {
 		const struct cn_term *term = &o->term[t];
 
-		a->label = cn_spec_labelled(term) ? o->batch.label : NULL;
+		a->label = labels(o, term);
 		if (term->loss->tally)
 			term->loss->tally(term, a, o->share[a->self].total[t]);
 	}
@@ -293,14 +318,15 @@ static void
 judge_part(void *context, size_t i, size_t worker)
 {
 	struct cn_objective *o = context;
-	const size_t dim = o->sizes.dim, slots = o->extra.slots, rows = o->batch.rows, all = o->views + slots;
-	float *row = o->row + worker * 3 * (2 * o->sizes.rows + o->sizes.slots);
+	const size_t dim = o->sizes.dim, slots = o->extra.slots, rows = o->batch.rows, all = o->candidates + slots;
+	float *row = o->row + worker * 3 * (2 * o->sizes.rows + o->sizes.memory + o->sizes.slots);
 
 	for (size_t k = i * ROWS; k < (i + 1) * ROWS && k < o->m; k++) {
 		const size_t self = o->first + k, r = self % rows;
-		float *s = o->tile + k * o->views, *e = o->further + self * slots;
-		struct cn_anchor a = { .self = self, .partner = (self + rows) % o->views, .views = o->views, .s = s, .slots = slots,
-			.e = e, .constant = o->constant + r * slots, .scratch = row + all };
+		float *s = o->tile + k * o->candidates, *e = o->further + self * slots;
+		struct cn_anchor a = { .self = self, .partner = (self + rows) % o->views, .views = o->views, .candidates = o->candidates,
+			.s = s, .own = o->batch.id ? o->batch.id[r] : 0, .remembered = o->batch.id ? o->memory.id : NULL,
+			.slots = slots, .e = e, .constant = o->constant + r * slots, .scratch = row + all };
 
 		for (size_t j = 0; j < slots; j++)
 			e[j] = a.constant[j] > -INFINITY
@@ -335,18 +361,20 @@ prepare(struct cn_objective *o)
 {
 	const size_t rows = o->batch.rows, dim = o->sizes.dim;
 
-	for (size_t r = 0; r < rows; r++)
-		o->partner[r] = (double)cn_kernel_dot(o->u + r * dim, o->u + (r + rows) * dim, dim);
+	for (size_t a = 0; a < o->views; a++)
+		o->partner[a] = (double)cn_kernel_dot(o->u + a * dim, o->against + (a + rows) % o->views * dim, dim);
 	for (size_t t = 0; t < o->terms; t++) {
 		struct cn_term *term = &o->term[t];
-		double sum = 0, anchored = 0;
+		double sum[2] = { 0 }, anchored = 0;
 
-		for (size_t r = 0; r < rows && term->loss->shares && term->parameter[0] > 0; r++)
-			sum += cn_rng_exp(o->partner[r] / term->parameter[0]);
-		o->spread[t] = sum > 0 ? cn_rng_log(sum) : 0;
+		for (size_t a = 0; a < o->views && term->loss->shares && term->parameter[0] > 0; a++)
+			sum[a >= rows] += cn_rng_exp(o->partner[a] / term->parameter[0]);
+		for (int kind = 0; kind < 2; kind++)
+			o->spread[t][kind] = sum[kind] > 0 ? cn_rng_log(sum[kind]) : 0;
 		for (size_t a = 0; a < o->views; a++) {
 			const struct cn_anchor anchor = { .self = a, .partner = (a + rows) % o->views, .views = o->views,
-				.label = cn_spec_labelled(term) ? o->batch.label : NULL };
+				.candidates = o->candidates, .label = labels(o, term),
+				.remembered = o->batch.id ? o->memory.id : NULL, .own = o->batch.id ? o->batch.id[a % rows] : 0 };
 
 			anchored += has_positive(&anchor);
 		}
@@ -362,11 +390,12 @@ sweep(struct cn_objective *o, bool counting)
 	o->counting = counting;
 	for (o->first = 0; o->first < o->views; o->first += o->m) {
 		o->m = o->views - o->first < o->anchors ? o->views - o->first : o->anchors;
-		cn_pool_run(o->pool, parts(o->views, COLUMNS), cosine_part, o);
+		cn_pool_run(o->pool, parts(o->views, COLUMNS) + parts(o->memory.n, COLUMNS), cosine_part, o);
 		cn_pool_run(o->pool, parts(o->m, ROWS), judge_part, o);
 		if (counting)
 			continue;
-		cn_pool_run(o->pool, parts(o->views, COLUMNS), candidate_part, o);
+		if (!o->batch.target)
+			cn_pool_run(o->pool, parts(o->views, COLUMNS), candidate_part, o);
 		cn_pool_run(o->pool, parts(o->m, ROWS), anchor_part, o);
 	}
 	for (size_t t = 0; counting && t < o->terms; t++)
@@ -435,12 +464,24 @@ add_up(const struct cn_objective *o, struct cn_objective_result *result)
 		.negative = sum.negative / views, .extra = sum.extra / views, .accuracy = sum.accuracy / views };
 }
 
-void
-cn_objective_run(struct cn_objective *o, const struct cn_objective_batch *batch, struct cn_objective_result *result)
+/* What the batch consists of. */
+static void
+take(struct cn_objective *o, const struct cn_objective_batch *batch)
 {
 	o->batch = *batch;
 	o->extra = batch->extra ? *batch->extra : (struct cn_objective_extra){ 0 };
+	o->memory = batch->memory ? *batch->memory : (struct cn_memory){ 0 };
+	o->against = batch->target ? o->target : o->u;
 	o->views = 2 * batch->rows;
+	o->candidates = o->views + o->memory.n;
+	for (size_t k = 0; k < o->candidates && batch->label; k++)
+		o->label[k] = k < o->views ? batch->label[k] : o->memory.label ? o->memory.label[k - o->views] : -1;
+}
+
+void
+cn_objective_run(struct cn_objective *o, const struct cn_objective_batch *batch, struct cn_objective_result *result)
+{
+	take(o, batch);
 	memset(o->share, 0, o->views * sizeof(*o->share));
 	memset(batch->dz, 0, o->views * o->sizes.dim * sizeof(float));
 	weigh_slots(o);

@@ -14,7 +14,11 @@
  *
  *	loss_a = ln( sum over k != a of e^s_ak  +  sum over j of w_j e^(u_a . v_j / temperature - logq_j) ) - s_ap
  *
- * The 2B x 2B matrix is never held, only some rows of it.  Tiles, sums and products have an order that does not
+ * Targets t_k (of a momentum encoder, or in front of a predictor) may stand for the views as candidates: u_a . t_k in place
+ * of u_a . u_k, with nothing learned through them.  What is remembered of batches before (loss/memory.h) are further
+ * candidates of every anchor, negatives unless of its label; what was made of the anchor's own sample is left out.
+ *
+ * The matrix of anchors and candidates is never held, only some rows of it.  Tiles, sums and products have an order that does not
  * depend on the pool: the same bits for any number of threads.
  */
 #ifndef CN_LOSS_OBJECTIVE_H
@@ -26,6 +30,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "loss/memory.h"
 
 #define CN_OBJECTIVE_NONE UINT32_MAX
 
@@ -38,6 +43,8 @@ struct cn_objective_sizes {
 	size_t slots;		/* further negatives of one row, 0 = none */
 	size_t vectors;		/* distinct further negatives */
 	double temperature;	/* of losses that do not name one */
+	bool targets;		/* anchors will be compared with targets */
+	size_t memory;		/* vectors remembered of batches before, 0 = none */
 };
 
 /* The further negatives of a batch: slots refer to vectors, so a vector used by many rows is encoded once. */
@@ -59,6 +66,9 @@ struct cn_objective_batch {
 	const int32_t *label;		/* (2 rows), of each view, negative = unknown; NULL = no labels */
 	const struct cn_objective_extra *extra;	/* NULL = none */
 	float *dz;			/* (2 rows, dim): the gradient is written here */
+	const float *target;		/* (2 rows, dim), any length: constant stand-ins for the views as candidates; NULL = themselves */
+	const struct cn_memory *memory;	/* NULL = nothing is remembered */
+	const uint64_t *id;		/* (rows) of the samples, to leave out what is remembered of them; or NULL */
 };
 
 /* Means over the views of the batch; similarities are cosines. */

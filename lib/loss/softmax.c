@@ -7,7 +7,7 @@
 
 #include "base/banned.h"
 
-enum set { OTHERS, NEGATIVES, ACROSS };	/* all but the anchor; of these, what is not positive; what is in the other view */
+enum set { OTHERS, NEGATIVES, ACROSS };	/* all but the anchor; of these, what is not positive; what is no view of its own kind */
 
 /* Takes out of c what is not in the set. */
 static void
@@ -16,8 +16,11 @@ mask(const struct cn_anchor *a, enum set set, float *c)
 	const size_t half = a->views / 2, from = a->self < half ? 0 : half;
 
 	c[a->self] = -INFINITY;
+	for (size_t k = a->views; k < a->candidates && a->remembered; k++)
+		if (cn_anchor_same(a, k))
+			c[k] = -INFINITY;
 	if (set == NEGATIVES)
-		for (size_t k = 0; k < a->views; k++)
+		for (size_t k = 0; k < a->candidates; k++)
 			if (cn_anchor_positive(a, k))
 				c[k] = -INFINITY;
 	if (set == ACROSS)
@@ -32,19 +35,19 @@ mask(const struct cn_anchor *a, enum set set, float *c)
 static double
 exponentials(const struct cn_anchor *a, double scale, enum set set, float *c, float *d, double *top)
 {
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		c[k] = (float)scale * a->s[k];
 	mask(a, set, c);
 	for (size_t j = 0; j < a->slots; j++)
 		d[j] = a->constant[j] > -INFINITY ? (float)scale * a->e[j] + a->constant[j] : -INFINITY;
 
-	const float seen = cn_kernel_max(c, a->views), further = cn_kernel_max(d, a->slots);
+	const float seen = cn_kernel_max(c, a->candidates), further = cn_kernel_max(d, a->slots);
 	const float most = seen > further ? seen : further > -INFINITY ? further : 0;
 
 	*top = (double)most;
-	cn_kernel_exp(c, a->views, most);
+	cn_kernel_exp(c, a->candidates, most);
 	cn_kernel_exp(d, a->slots, most);
-	return cn_kernel_sum(c, a->views) + cn_kernel_sum(d, a->slots);
+	return cn_kernel_sum(c, a->candidates) + cn_kernel_sum(d, a->slots);
 }
 
 static void
@@ -52,7 +55,7 @@ multiply(const struct cn_anchor *a, double by, float *c, float *d)
 {
 	const float factor = (float)by;
 
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		c[k] *= factor;
 	for (size_t j = 0; j < a->slots; j++)
 		d[j] *= factor;
@@ -91,9 +94,9 @@ supcon(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 	const double sum = exponentials(a, scale, OTHERS, c, d, &top);
 
 	multiply(a, scale / sum, c, d);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		positives += cn_anchor_positive(a, k);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k)) {
 			mean += scale * (double)a->s[k] / positives;
 			c[k] -= (float)(scale / positives);
@@ -110,13 +113,13 @@ nca(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 	const double sum = exponentials(a, scale, OTHERS, c, d, &top);
 
 	multiply(a, scale / sum, c, d);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k))
 			best = scale * (double)a->s[k] > best ? scale * (double)a->s[k] : best;
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k))
 			among += cn_rng_exp(scale * (double)a->s[k] - best);
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		if (cn_anchor_positive(a, k))
 			c[k] -= (float)(scale * cn_rng_exp(scale * (double)a->s[k] - best) / among);
 	return top + cn_rng_log(sum) - best - cn_rng_log(among);
@@ -144,8 +147,8 @@ count_negatives(const struct cn_anchor *a)
 {
 	double n = 0;
 
-	for (size_t k = 0; k < a->views; k++)
-		n += k != a->self && !cn_anchor_positive(a, k);
+	for (size_t k = 0; k < a->candidates; k++)
+		n += !cn_anchor_same(a, k) && !cn_anchor_positive(a, k);
 	for (size_t j = 0; j < a->slots; j++)
 		n += cn_rng_exp((double)a->constant[j]);
 	return n;
@@ -161,7 +164,7 @@ debiased(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 {
 	const double scale = 1 / t->temperature, prior = t->parameter[0], beta = t->parameter[1];
 	const double p = scale * (double)a->s[a->partner], n = count_negatives(a);
-	float *b = a->scratch, *bd = a->scratch + a->views;
+	float *b = a->scratch, *bd = a->scratch + a->candidates;
 	double top, low;
 
 	const double sum = exponentials(a, (1 + beta) * scale, NEGATIVES, c, d, &top);
@@ -178,7 +181,7 @@ debiased(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 	const double by_r = floored ? 0 : r / (1 - prior) / whole;
 	const double by_p = -g / whole - (floored ? 0 : mine / (1 - prior) / whole);
 
-	for (size_t k = 0; k < a->views; k++)
+	for (size_t k = 0; k < a->candidates; k++)
 		c[k] = (float)(by_r * scale * ((1 + beta) / sum * (double)c[k] - beta / under * (double)b[k]));
 	for (size_t j = 0; j < a->slots; j++)
 		d[j] = (float)(by_r * scale * ((1 + beta) / sum * (double)d[j] - beta / under * (double)bd[j]));

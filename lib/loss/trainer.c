@@ -5,9 +5,7 @@
 #include "loss/checkpoint.h"
 #include "loss/extra.h"
 #include "loss/trainer.h"
-#include "nn/average.h"
 #include "nn/model.h"
-#include "tensor/kernel.h"
 
 #include "base/banned.h"
 
@@ -16,18 +14,20 @@ struct cn_trainer {
 	struct cn_reader *in, *bank;
 	struct cn_pool *pool;
 	struct cn_model *model;
-	struct cn_network *network;	/* the model's */
+	struct cn_learner *learner;
 	struct cn_objective *loss;
-	struct cn_optimizer *optimizer;
-	struct cn_average *average;	/* of the weights, or NULL */
+	struct cn_memory memory;	/* of length 0 without a queue */
 	struct cn_extra extra;
 	const void **sample;	/* what goes through the network: 2B views, then further negatives */
-	float *input;		/* the same as numbers */
 	int32_t *label;		/* of each view, or NULL where the loss needs none */
-	float *z, *dz;		/* (samples, dim) output of the head, with neg_z behind; gradient of the loss */
-	float *parameter, *gradient;	/* the network's, n of each */
-	size_t n, dim;
+	float *z;		/* (samples, dim) candidates, with neg_z behind */
+	float *anchor;		/* (2B, dim) where these are targets, else NULL */
+	float *dz;		/* (samples, dim) gradient of the loss by what is learned through */
+	int id;			/* field, or -1 */
+	size_t dim;
 	uint64_t step;
+	size_t taken;		/* batches of the step, */
+	struct cn_objective_result mean;	/* and their mean so far */
 };
 
 /* Rows of one epoch, as cn-augment notes them; all rows when it does not. */
@@ -81,7 +81,7 @@ make_model(struct cn_trainer *t, struct cn_err *err)
 		t->model = cn_model_new(t->config.arch, t->config.head, x, t->config.seed, t->pool, err);
 	if (!t->model)
 		return -1;
-	t->network = cn_model_network(t->model);
+	t->dim = cn_network_dim(cn_model_network(t->model), CN_NETWORK_HEAD);
 	return cn_model_check(t->model, x, cn_reader_name(t->in), err);
 }
 
@@ -93,6 +93,32 @@ need_labels(struct cn_trainer *t, struct cn_err *err)
 		t->label = cn_mem_array(2 * t->config.batch, sizeof(*t->label), err);
 }
 
+static int
+make_learner(struct cn_trainer *t, size_t samples, struct cn_err *err)
+{
+	struct cn_learner_config config = t->config.learner;
+
+	config.samples = samples;
+	config.seed = t->config.seed;
+	t->learner = cn_learner_new(&config, t->model, t->pool, err);
+	if (t->learner && cn_learner_targets(t->learner))
+		t->anchor = cn_mem_array(2 * t->config.batch, t->dim * sizeof(float), err);
+	return err->code ? -1 : 0;
+}
+
+static int
+make_loss(struct cn_trainer *t, size_t vectors, struct cn_err *err)
+{
+	const struct cn_objective_sizes sizes = { .rows = t->config.batch, .dim = t->dim, .slots = t->extra.slots,
+		.vectors = vectors, .temperature = t->config.temperature, .targets = t->anchor != NULL, .memory = t->config.queue };
+
+	t->loss = cn_objective_new(t->config.loss, &sizes, t->pool, err);
+	if (t->loss && cn_objective_labelled(t->loss))
+		need_labels(t, err);
+	t->id = cn_schema_find(cn_reader_schema(t->in), "id");
+	return err->code ? -1 : cn_memory_init(&t->memory, t->config.queue, t->dim, t->id >= 0, t->label != NULL, err);
+}
+
 /* Everything whose size depends on the batch. */
 static int
 make_room(struct cn_trainer *t, struct cn_err *err)
@@ -102,41 +128,13 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 	if (cn_extra_init(&t->extra, t->in, t->bank, rows, t->dim, err) != 0)
 		return -1;
 	const size_t samples = 2 * rows + t->extra.samples_max, vectors = samples + t->extra.vectors_max;
-	const struct cn_objective_sizes sizes = { .rows = rows, .dim = t->dim, .slots = t->extra.slots,
-		.vectors = vectors - 2 * rows, .temperature = t->config.temperature };
 
 	t->sample = cn_mem_array(samples, sizeof(*t->sample), err);
-	t->input = cn_mem_array(samples, cn_model_input(t->model) * sizeof(float), err);
 	t->z = cn_mem_array(vectors, t->dim * sizeof(float), err);
 	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
-	t->loss = cn_objective_new(t->config.loss, &sizes, t->pool, err);
-	if (t->loss && cn_objective_labelled(t->loss))
-		need_labels(t, err);
-	cn_network_reserve(t->network, samples, err);
-	return err->code ? -1 : 0;
-}
-
-/* The optimizer by tensors, of which those of two axes or more decay in any case. */
-static int
-make_optimizer(struct cn_trainer *t, struct cn_err *err)
-{
-	const size_t tensors = cn_network_tensors(t->network);
-	struct cn_optimizer_part *part = cn_mem_array(tensors + 1, sizeof(*part), err);
-	size_t parts = 0;
-
-	for (size_t at = 0; part && at < t->n; parts++) {
-		const struct cn_network_tensor tensor = cn_network_tensor(t->network, parts);
-
-		part[parts] = (struct cn_optimizer_part){ .at = at, .n = cn_shape_count(&tensor.shape),
-			.decays = t->config.decay_all || tensor.shape.rank >= 2 };
-		at += part[parts].n;
-	}
-	if (part)
-		t->optimizer = cn_optimizer_new(&t->config.optimizer, part, parts, err);
-	if (t->config.average > 0)
-		t->average = cn_average_new(t->network, err);
-	cn_mem_free(part);
-	return err->code ? -1 : 0;
+	if (make_learner(t, samples, err) != 0)
+		return -1;
+	return make_loss(t, vectors - 2 * rows, err);
 }
 
 struct cn_trainer *
@@ -153,12 +151,8 @@ cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, str
 	t->in = in;
 	t->bank = bank;
 	t->pool = pool;
-	if (check_fields(t, err) == 0 && make_model(t, err) == 0) {
-		t->dim = cn_network_dim(t->network, CN_NETWORK_HEAD);
-		t->n = cn_network_parameters(t->network, &t->parameter, &t->gradient);
-		if (make_optimizer(t, err) == 0)
-			make_room(t, err);
-	}
+	if (check_fields(t, err) == 0 && make_model(t, err) == 0)
+		make_room(t, err);
 	if (!err->code)
 		return t;
 	cn_trainer_free(t);
@@ -170,15 +164,15 @@ cn_trainer_free(struct cn_trainer *t)
 {
 	if (!t)
 		return;
+	cn_learner_free(t->learner);
 	cn_model_free(t->model);
 	cn_objective_free(t->loss);
-	cn_optimizer_free(t->optimizer);
-	cn_average_free(t->average);
+	cn_memory_release(&t->memory);
 	cn_extra_release(&t->extra);
 	cn_mem_free((void *)t->sample);
-	cn_mem_free(t->input);
 	cn_mem_free(t->label);
 	cn_mem_free(t->z);
+	cn_mem_free(t->anchor);
 	cn_mem_free(t->dz);
 	cn_mem_free(t);
 }
@@ -201,22 +195,30 @@ list_samples(struct cn_trainer *t, const struct cn_batch *batch)
 	return 2 * rows + t->extra.samples;
 }
 
-/* Loss of the head's output and its gradient in dz. */
-static void
-compare(struct cn_trainer *t, size_t rows, struct cn_objective_result *result)
+static const uint64_t *
+ids(const struct cn_trainer *t, const struct cn_batch *batch)
 {
-	const size_t behind = 2 * rows * t->dim;
+	return t->id < 0 ? NULL : (const uint64_t *)(const void *)batch->column[t->id];
+}
+
+/* Loss of the batch and its gradient in dz. */
+static void
+compare(struct cn_trainer *t, const struct cn_batch *batch, struct cn_objective_result *result)
+{
+	const size_t behind = 2 * batch->rows * t->dim;
 	const struct cn_objective_extra extra = { .slots = t->extra.slots, .index = t->extra.index,
 		.weight = t->extra.weight, .logq = t->extra.logq, .z = t->z + behind,
-		.n = t->extra.samples + t->extra.vectors, .n_gradient = t->extra.samples, .dz = t->dz + behind };
+		.n = t->extra.samples + t->extra.vectors, .n_gradient = t->anchor ? 0 : t->extra.samples, .dz = t->dz + behind };
 
 	if (t->extra.vectors)
 		memcpy(t->z + behind + t->extra.samples * t->dim, t->extra.vector,
 			t->extra.vectors * t->dim * sizeof(float));
-	const struct cn_objective_batch views = { .rows = rows, .z = t->z, .label = t->label,
-		.extra = t->extra.slots ? &extra : NULL, .dz = t->dz };
+	const struct cn_objective_batch views = { .rows = batch->rows, .z = t->anchor ? t->anchor : t->z, .label = t->label,
+		.extra = t->extra.slots ? &extra : NULL, .dz = t->dz, .target = t->anchor ? t->z : NULL, .memory = &t->memory,
+		.id = ids(t, batch) };
 
 	cn_objective_run(t->loss, &views, result);
+	cn_memory_push(&t->memory, t->z + batch->rows * t->dim, ids(t, batch), t->label, batch->rows);
 }
 
 static int
@@ -236,10 +238,25 @@ move(struct cn_trainer *t, struct cn_trainer_report *report)
 
 	cn_schedule_at(&t->config.schedule, t->step, &rates.lr, &rates.momentum);
 	report->lr = rates.lr;
-	cn_optimizer_step(t->optimizer, &rates, t->parameter, t->gradient, t->pool);
-	if (t->average)
-		cn_average_follow(t->average, t->config.average);
+	cn_learner_move(t->learner, &rates);
 	t->step++;
+	t->taken = 0;
+	t->mean = (struct cn_objective_result){ 0 };
+	report->complete = true;
+}
+
+/* Another batch of the step. */
+static void
+add(struct cn_trainer *t, const struct cn_objective_result *r)
+{
+	const double part = 1 / (double)t->config.learner.batches;
+
+	t->mean.loss += part * r->loss;
+	t->mean.positive += part * r->positive;
+	t->mean.negative += part * r->negative;
+	t->mean.extra += part * r->extra;
+	t->mean.accuracy += part * r->accuracy;
+	t->taken++;
 }
 
 int
@@ -249,17 +266,18 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 	*report = (struct cn_trainer_report){ .step = t->step };
 	if (err->code || cn_extra_gather(&t->extra, batch, err) != 0)
 		return -1;
-	const size_t samples = list_samples(t, batch);
-
-	cn_model_scale(t->model, t->sample, samples, t->input);
-	if (cn_network_forward(t->network, t->input, samples, t->z, err) != 0)
+	if (cn_learner_forward(t->learner, t->sample, list_samples(t, batch), 2 * batch->rows, t->z, t->anchor, err) != 0)
 		return -1;
-	compare(t, batch->rows, &report->loss);
+	compare(t, batch, &report->loss);
 	if (!isfinite(report->loss.loss) || !isfinite(report->loss.positive) || !isfinite(report->loss.extra))
 		return refuse_step(t, batch, "loss", err);
-	if (cn_network_backward(t->network, t->dz, err) != 0)
+	if (cn_learner_backward(t->learner, t->dz, err) != 0)
 		return -1;
-	report->gradient = sqrt(cn_kernel_squares(t->gradient, t->n));
+	add(t, &report->loss);
+	if (t->taken < t->config.learner.batches)
+		return 0;
+	report->loss = t->mean;
+	report->gradient = cn_learner_slope(t->learner);
 	if (!isfinite(report->gradient))
 		return refuse_step(t, batch, "gradient", err);
 	move(t, report);
@@ -291,19 +309,20 @@ cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_
 	if (err->code)
 		return -1;
 	trace(t, node, &history, err);
-	if (t->average)
-		cn_average_swap(t->average);
+	cn_learner_swap(t->learner);
 	cn_model_save(t->model, output, &history, err);
-	if (t->average)
-		cn_average_swap(t->average);
+	cn_learner_swap(t->learner);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
 }
 
 static struct cn_checkpoint
-checkpoint(const struct cn_trainer *t)
+checkpoint(struct cn_trainer *t)
 {
-	return (struct cn_checkpoint){ .model = t->model, .optimizer = t->optimizer, .average = t->average, .step = t->step };
+	struct cn_checkpoint now = { .memory = &t->memory, .step = t->step };
+
+	cn_learner_describe(t->learner, &now);
+	return now;
 }
 
 int
@@ -338,7 +357,7 @@ cn_trainer_resume(struct cn_trainer *t, const char *path, const struct cn_meta *
 uint64_t
 cn_trainer_done(const struct cn_trainer *t)
 {
-	return t->step;
+	return t->step * t->config.learner.batches;
 }
 
 size_t

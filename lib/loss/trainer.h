@@ -1,8 +1,9 @@
 /*
- * trainer - contrastive training, one batch a step: encode, compare, go back, move the weights.
+ * trainer - contrastive training, batch by batch: encode, compare, go back, move the weights.
  *
  * A batch's views and further negatives go through the network together, so that batch norm sees them all:
- * x of each row, pos of each row, then the distinct further negatives.  The same bits for any number of threads.
+ * x of each row, pos of each row, then the distinct further negatives; loss/learner.h tells which network.  With a
+ * queue, the candidates made of pos are remembered for later batches.  The same bits for any number of threads.
  *
  *	trainer = cn_trainer_new(&config, in, bank, pool, &err);
  *	while (cn_feed_next(feed, &batch, &err) > 0 && cn_trainer_step(trainer, batch, &report, &err) == 0)
@@ -19,7 +20,7 @@
 #include "base/output.h"
 #include "base/pool.h"
 #include "loss/objective.h"
-#include "nn/optimizer.h"
+#include "loss/learner.h"
 #include "nn/schedule.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
@@ -32,15 +33,15 @@ struct cn_trainer_config {
 	size_t batch;			/* rows of a step */
 	const char *loss;		/* words, see loss/objective.h */
 	double temperature;
-	struct cn_optimizer_config optimizer;
-	bool decay_all;			/* weight decay also moves biases and batch norm, not only matrices and kernels */
+	struct cn_learner_config learner;	/* but for samples */
+	size_t queue;			/* vectors of earlier batches to compare with, 0 = none */
 	double clip;			/* longest gradient, 0 = any */
-	double average;			/* decay of the moving average of weights that is saved; 0 = the last weights are */
 	struct cn_schedule schedule;
 	uint64_t seed;			/* of a new network's weights */
 };
 
 struct cn_trainer_report {
+	bool complete;			/* the step is made: no batch of it is missing, and what follows is its mean over them */
 	uint64_t step;			/* 0 = first */
 	double lr;
 	double gradient;		/* Euclidean norm over all weights, before it is clipped */
@@ -57,7 +58,7 @@ uint64_t cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t lim
 struct cn_trainer *cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, struct cn_reader *bank,
 	struct cn_pool *pool, struct cn_err *err);
 
-/* One step on a full batch.  A loss or gradient that is not finite is an error that names the rows.  0 or -1. */
+/* Takes a full batch, and makes a step with the last of those that config.learner.batches asks for.  A loss or gradient that is not finite is an error that names the rows.  0 or -1. */
 int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, struct cn_trainer_report *report,
 	struct cn_err *err);
 
@@ -70,7 +71,7 @@ int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const 
  */
 int cn_trainer_keep(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
 int cn_trainer_resume(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
-uint64_t cn_trainer_done(const struct cn_trainer *trainer);	/* steps */
+uint64_t cn_trainer_done(const struct cn_trainer *trainer);	/* batches, of whole steps */
 
 size_t cn_trainer_slots(const struct cn_trainer *trainer);	/* further negatives of a row, 0 = none */
 void cn_trainer_free(struct cn_trainer *trainer);

@@ -436,19 +436,20 @@ cn_network_forward(struct cn_network *net, const float *input, size_t n, float *
 	net->input = input;
 	net->n = n;
 	run(net, input, n, net->layers, true);
-	memcpy(z, net->out[net->layers - 1], n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
+	if (z)
+		memcpy(z, net->out[net->layers - 1], n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
 	return 0;
 }
 
 int
-cn_network_backward(struct cn_network *net, const float *dz, struct cn_err *err)
+cn_network_backward(struct cn_network *net, const float *dz, float *dinput, struct cn_err *err)
 {
 	if (err->code)
 		return -1;
 	memcpy(net->back[0], dz, net->n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
 	for (size_t i = net->layers, turn = 0; i-- > 0; turn = !turn)
 		cn_layer_backward(&net->layer[i], i ? net->out[i - 1] : net->input, net->out[i], net->back[turn],
-			i ? net->back[!turn] : NULL, net->n, net->pool);
+			i ? net->back[!turn] : dinput, net->n, net->pool);
 	return 0;
 }
 

@@ -51,11 +51,11 @@ size_t cn_network_parameters(struct cn_network *network, float **parameter, floa
 /* Memory for training on n samples at once, so that no step needs more.  0 or -1. */
 int cn_network_reserve(struct cn_network *network, size_t n, struct cn_err *err);
 
-/* Training: head output z (n, dim) of n samples; batch norm uses and follows the batch.  0 or -1 (memory). */
+/* Training: head output z (n, dim; NULL = not wanted) of n samples; batch norm uses and follows the batch.  0 or -1 (memory). */
 int cn_network_forward(struct cn_network *network, const float *input, size_t n, float *z, struct cn_err *err);
 
-/* The gradient of what was last put forward, from dz (n, dim). */
-int cn_network_backward(struct cn_network *network, const float *dz, struct cn_err *err);
+/* The gradient of what was last put forward, from dz (n, dim); that by the input, too, unless dinput is NULL. */
+int cn_network_backward(struct cn_network *network, const float *dz, float *dinput, struct cn_err *err);
 
 /* Use: output z (n, dim) of that layer by the running statistics; a sample's bits depend on nothing but itself. */
 int cn_network_apply(struct cn_network *network, const float *input, size_t n, enum cn_network_layer layer, float *z,

@@ -71,6 +71,8 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 		'--schedule cosine --momentum 0.8' '--beta2 0.99' '--clip-norm 0.1' '--ema 0.9' '--weight-decay 0.1 --decay-of weights' \
 		'--optimizer adamw' '--optimizer sgd' '--optimizer sgd --nesterov' '--optimizer lars' '--optimizer lars --trust 0.1' \
 		'--optimizer lars --weight-decay 1 --decay-of all' '--optimizer lamb' '--optimizer adagrad' \
+		'--queue 60' '--queue 20' '--momentum-encoder 0.9' '--momentum-encoder 0.5' '--momentum-encoder 0.9 --queue 60' \
+		'--predictor linear:8' '--momentum-encoder 0.9 --predictor linear:8' '--chunk 25' '--accumulate 2' \
 		'-n 120' '--batch 20'; do
 		ok "cn-train -q $arch $way -o m.safetensors $CN_FIXTURES/demo.cns && tail -c 1000 m.safetensors | md5sum >>models"
 	done
@@ -134,6 +136,39 @@ END"
 	grep -Fxf rest.log whole.log | cmp - rest.log
 	ok "cn-info state"
 	grep -q 'cn.step' <<<"$output"
+}
+
+@test "train: targets, a queue and a predictor go on from a checkpoint, too, with any number of threads and whole rows in chunks" {
+	ok "cn-augment --epochs 3 --shuffle -o p.cns $CN_FIXTURES/demo.cns"
+	way="-q $arch --loss 'supcon + 0.1*infonce' --momentum-encoder 0.8 --queue 130 --predictor 'linear:9 relu linear:8' --chunk 30 p.cns"
+	ok "cn-train -T1 -o whole.safetensors $way && cn-train -T3 --checkpoint state --every 280 -o m.safetensors $way"
+	same whole.safetensors m.safetensors
+	ok "cn-train --checkpoint state --every 280 --resume --log rest.log -o m.safetensors $way"
+	same whole.safetensors m.safetensors
+	[ "$(wc -l <rest.log)" = 2 ]
+	ok "cn-embed -q -m m.safetensors -o z.cns $CN_FIXTURES/demo.cns"
+}
+
+@test "train: a network without batch norm learns the same in chunks, to rounding" {
+	flat="--arch 'flatten linear:16 relu linear:12' --head 'linear:8' --batch 100 --steps 2 $CN_FIXTURES/demo.cns"
+	ok "cn-train -q $flat --log whole.log -o whole.safetensors && cn-train -q $flat --chunk 37 --log chunks.log -o chunks.safetensors"
+	paste whole.log chunks.log | awk 'NR > 1 { d = ($2 - $9) / $2; e = ($7 - $14) / $7; if (d * d > 1e-10 || e * e > 1e-10) exit 1 }'
+}
+
+@test "train: batches may be gathered for one step" {
+	d=$CN_FIXTURES/demo.cns flat="--arch 'flatten linear:16 relu linear:12' --head 'linear:8' --lr 1e-3 --schedule constant --optimizer sgd"
+	ok "cn-train -q $flat --batch 50 --accumulate 2 --log two.log -o two.safetensors $d"
+	[ "$(wc -l <two.log)" = $((1 + $(cn-info --json $d | sed -n 's/.*"rows": *\([0-9]*\).*/\1/p' | head -n 1) / 100)) ]
+	ok "cn-train -q $flat --batch 50 --steps 1 --lr 0 --log first.log -o one.safetensors $d"
+	refuses 1 "cn-train $flat --batch 50 --accumulate 1000 -o m.safetensors $d" 'fewer rows than 1000 batches of 50'
+	ok "cn-train -q $flat --batch 50 --accumulate 2 --checkpoint state --every 100 -o m.safetensors $d"
+	ok "cn-train -q $flat --batch 50 --accumulate 2 --checkpoint state --every 100 --resume -o n.safetensors $d"
+	same m.safetensors n.safetensors
+}
+
+@test "train: a predictor is as wide as what it is compared with" {
+	refuses 2 "cn-train $arch --predictor linear:9 -o m.safetensors $CN_FIXTURES/demo.cns" '--predictor puts out 9 numbers, but is compared with the 8 of the head'
+	refuses 2 "cn-train $arch --predictor bogus -o m.safetensors $CN_FIXTURES/demo.cns" "no layer 'bogus'"
 }
 
 @test "train: a checkpoint is for the training it is of, and whole" {

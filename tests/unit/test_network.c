@@ -366,7 +366,7 @@ test_gradient(const char *arch, const char *head)
 	cn_network_parameters(network, &w, &g);
 	cn_network_forward(network, input, N, z, &err);
 	memcpy(z, weight, sizeof z);
-	cn_network_backward(network, z, &err);
+	cn_network_backward(network, z, NULL, &err);
 	double worst = 0;
 	for (size_t i = 0; i < cn_network_tensors(network); i++) {
 		const struct cn_network_tensor tensor = cn_network_tensor(network, i);
@@ -407,7 +407,7 @@ test_same(const char *arch)
 		pool[t] = cn_pool_new(1 + 2 * t, &err);
 		network[t] = make(arch, "linear:32 relu linear:16", pool[t]);
 		cn_network_forward(network[t], input, N, z[t], &err);
-		cn_network_backward(network[t], dz, &err);
+		cn_network_backward(network[t], dz, NULL, &err);
 		n = cn_network_parameters(network[t], &w, &g[t]);
 	}
 	TAP_OK(memcmp(z[0], z[1], sizeof z[0]) == 0, "network: outputs of '%s' have the same bits on one thread and three", arch);
