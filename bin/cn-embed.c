@@ -79,7 +79,8 @@ embed_field(struct job *job, const struct cn_batch *in, const char *from, struct
 	if (bad < in->rows * count)
 		return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu", cn_reader_name(job->step.in),
 			from, (unsigned long long)(in->first_row + bad / count));
-	if (cn_encoder_embed(job->encoder, in->column[f], in->rows, (enum cn_encoder_layer)job->c->layer, vectors, err) != 0)
+	if (cn_encoder_check_rows(job->encoder, in, f, cn_reader_name(job->step.in), err) != 0
+	    || cn_encoder_embed(job->encoder, in->column[f], in->rows, (enum cn_encoder_layer)job->c->layer, vectors, err) != 0)
 		return -1;
 	if (job->c->normalize)
 		cn_kernel_normalize(vectors, in->rows, cn_shape_count(&out->schema.field[z].shape));

@@ -15,7 +15,7 @@
 
 struct config {
 	struct cn_common common;
-	const char *arch, *head, *predictor, *init, *bank, *loss, *checkpoint, *log;
+	const char *arch, *head, *predictor, *init, *freeze, *bank, *loss, *checkpoint, *log;
 	double temperature, lr, momentum, beta2, trust, weight_decay, clip_norm, ema, momentum_encoder, gamma;
 	long long batch, accumulate, chunk, queue, steps, warmup, every;
 	int optimizer, nesterov, decay_of, schedule, resume;
@@ -23,13 +23,14 @@ struct config {
 };
 
 static const struct cn_opt opts[] = {
-	{ 0, "arch", CN_TEXT(arch), "words", .help = "Build this trunk, as 'conv:32 conv:64/2 gap'; see cn-model(5)" },
+	{ 0, "arch", CN_TEXT(arch), "words", .help = "Build this trunk, as 'conv:32 conv:64/2 gap', or a preset as resnet8" },
 	{ 0, "head", CN_TEXT(head), "words", "", .help = "Put this head on it for the loss, as 'linear:256 relu linear:64'" },
 	{ 0, "predictor", CN_TEXT(predictor), "words", "",
 		.help = "Put this behind the head, for anchors alone, and compare with what the head puts out" },
 	{ 0, "momentum-encoder", CN_REAL(momentum_encoder), "decay", "0", 0, 0.9999999,
 		.help = "Compare with what a network puts out that follows the weights, keeping this part of its own each step" },
 	{ 0, "init", CN_PATH(init), "model", .help = "Start from this model's weights instead of fresh ones" },
+	{ 0, "freeze", CN_TEXT(freeze), "layers", .help = "Leave so many first layers of it, or its whole trunk, as they are" },
 	{ 0, "loss", CN_TEXT(loss), "words", "infonce", .help = "Minimise this, a sum of losses as 'hcl:beta=1 + 0.1*uniformity'" },
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
 	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
@@ -85,6 +86,15 @@ struct job {
 	uint64_t steps;
 };
 
+/* Layers to freeze; 0 when nothing is said, or no number. */
+static size_t
+freeze(const struct config *c)
+{
+	if (!c->freeze || strspn(c->freeze, "0123456789") != strlen(c->freeze) || strlen(c->freeze) > 5)
+		return c->freeze && strcmp(c->freeze, "trunk") == 0 ? CN_NETWORK_ALL : 0;
+	return strtoul(c->freeze, NULL, 10);
+}
+
 /* A network must be told or taken over, not both; --head "" cannot be told from none given. */
 static int
 check_options(const struct config *c, struct cn_err *err)
@@ -93,6 +103,10 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "which network? describe it with --arch (and --head), or start from a model with --init");
 	if (c->init && (c->arch || *c->head))
 		return cn_err_set(err, CN_USAGE, "--init brings its own network; leave out --arch and --head");
+	if (c->freeze && !c->init)
+		return cn_err_set(err, CN_USAGE, "--freeze keeps layers of a trained model; name it with --init");
+	if (c->freeze && freeze(c) == 0)
+		return cn_err_set(err, CN_USAGE, "--freeze takes a number of layers or 'trunk', not '%s'", c->freeze);
 	if (c->checkpoint && strcmp(c->checkpoint, "-") == 0)
 		return cn_err_set(err, CN_USAGE, "--checkpoint is written over and over; name a file, not '-'");
 	if (c->resume && !c->checkpoint)
@@ -101,9 +115,7 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
 		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
-	if (cn_objective_check(c->loss, err) != 0)
-		return -1;
-	return 0;
+	return cn_objective_check(c->loss, err);
 }
 
 static int
@@ -182,7 +194,7 @@ open_trainer(struct job *job, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--warmup %lld leaves none of the %llu steps for the rest", c->warmup,
 			(unsigned long long)job->steps);
 	const struct cn_trainer_config config = {
-		.arch = c->arch, .head = c->head, .init = c->init, .batch = (size_t)c->batch,
+		.arch = c->arch, .head = c->head, .init = c->init, .freeze = freeze(c), .batch = (size_t)c->batch,
 		.loss = c->loss, .temperature = c->temperature, .seed = (uint64_t)c->common.seed,
 		.learner = learner(c), .queue = (size_t)c->queue, .clip = c->clip_norm, .schedule = schedule(c, job->steps),
 	};

@@ -6,6 +6,7 @@ Prints the greatest difference of each; status 1 when one is above 1e-4 of the g
 Written from cn-model(5), without a look at the C code: what is read, the layers and their constants.
 """
 import json
+import math
 import struct
 import sys
 
@@ -47,8 +48,54 @@ class Numpy:
         return (x - mean) / np.sqrt(var.astype(np.float64) + 1e-5) * weight + bias
 
     @staticmethod
+    def plain(x, weight, bias, stride):
+        return Numpy.conv(x, weight, stride) + bias
+
+    @staticmethod
+    def depthwise(x, weight, bias, stride):
+        out = [Numpy.conv(x[..., c:c + 1], weight[c:c + 1], stride) for c in range(len(weight))]
+        return np.concatenate(out, 3) + bias
+
+    @staticmethod
+    def gn(x, weight, bias, groups):
+        apart = x.reshape(len(x), -1, groups, x.shape[3] // groups)
+        mean, var = apart.mean((1, 3), keepdims=True), apart.var((1, 3), keepdims=True)
+        return ((apart - mean) / np.sqrt(var + 1e-5)).reshape(x.shape) * weight + bias
+
+    @staticmethod
+    def ln(x, weight, bias):
+        return (x - x.mean(3, keepdims=True)) / np.sqrt(x.var(3, keepdims=True) + 1e-5) * weight + bias
+
+    @staticmethod
+    def gelu(x):
+        return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+    @staticmethod
+    def windows(x, kernel, stride):
+        rows, columns = x.shape[1] - kernel + 1, x.shape[2] - kernel + 1
+        return np.stack([x[:, i:i + rows:stride, j:j + columns:stride] for i in range(kernel) for j in range(kernel)])
+
+    @staticmethod
+    def max(x, kernel, stride):
+        return Numpy.windows(x, kernel, stride).max(0)
+
+    @staticmethod
+    def avg(x, kernel, stride):
+        return Numpy.windows(x, kernel, stride).mean(0)
+
+    @staticmethod
+    def table(x, weight):
+        token = x.reshape(len(x), 1, -1).astype(np.int64)
+        return np.where((token < len(weight))[..., None], weight[np.minimum(token, len(weight) - 1)].astype(np.float64), 0)
+
+    @staticmethod
+    def bag(x, weight):
+        there = (x < len(weight)).sum((1, 2, 3)).reshape(-1, 1, 1, 1)
+        return Numpy.table(x, weight).sum((1, 2), keepdims=True) / np.maximum(there, 1)
+
+    @staticmethod
     def linear(x, weight, bias):
-        return x.reshape(len(x), -1) @ weight.T.astype(np.float64) + bias
+        return (x.reshape(len(x), -1) @ weight.T.astype(np.float64) + bias).reshape(len(x), 1, 1, -1)
 
     @staticmethod
     def relu(x):
@@ -60,16 +107,18 @@ class Numpy:
 
     @staticmethod
     def flatten(x):
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), 1, 1, -1)
 
-    finish = flatten
+    @staticmethod
+    def finish(x):
+        return x.reshape(len(x), -1)
 
 
 class Torch:
-    """The operations as PyTorch has them, in float32 and NCHW."""
+    """The operations as PyTorch has them, in float32 (tokens: in float64) and NCHW; vectors are (N, C, 1, 1)."""
     @staticmethod
     def start(x):
-        return torch.tensor(np.ascontiguousarray(x, np.float32)).permute(0, 3, 1, 2)
+        return torch.tensor(np.ascontiguousarray(x, np.float64 if x.dtype == np.uint32 else np.float32)).permute(0, 3, 1, 2)
 
     @staticmethod
     def conv(x, weight, stride):
@@ -80,8 +129,54 @@ class Torch:
         return F.batch_norm(x, torch.as_tensor(mean), torch.as_tensor(var), torch.as_tensor(weight), torch.as_tensor(bias))
 
     @staticmethod
+    def plain(x, weight, bias, stride):
+        return F.conv2d(x, torch.as_tensor(weight), torch.as_tensor(bias), stride, weight.shape[2] // 2)
+
+    @staticmethod
+    def depthwise(x, weight, bias, stride):
+        return F.conv2d(x, torch.as_tensor(weight), torch.as_tensor(bias), stride, weight.shape[2] // 2, groups=len(weight))
+
+    @staticmethod
+    def gn(x, weight, bias, groups):
+        return F.group_norm(x, groups, torch.as_tensor(weight), torch.as_tensor(bias))
+
+    @staticmethod
+    def ln(x, weight, bias):
+        x = F.layer_norm(x.permute(0, 2, 3, 1), (len(weight),), torch.as_tensor(weight), torch.as_tensor(bias))
+        return x.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def gelu(x):
+        return F.gelu(x)
+
+    @staticmethod
+    def max(x, kernel, stride):
+        return F.max_pool2d(x, kernel, stride)
+
+    @staticmethod
+    def avg(x, kernel, stride):
+        return F.avg_pool2d(x, kernel, stride)
+
+    @staticmethod
+    def padded(x, weight):
+        """Tokens, with one behind the table's last for none, and the table with a row of zeros there."""
+        token = x.flatten(1).clamp(max=len(weight)).long()
+        return token, torch.cat([torch.as_tensor(weight), torch.zeros(1, weight.shape[1])])
+
+    @staticmethod
+    def table(x, weight):
+        token, rows = Torch.padded(x, weight)
+        return F.embedding(token, rows, padding_idx=len(weight)).permute(0, 2, 1)[:, :, None]
+
+    @staticmethod
+    def bag(x, weight):
+        token, rows = Torch.padded(x, weight)
+        return F.embedding_bag(token, rows, mode="mean", padding_idx=len(weight))[:, :, None, None]
+
+    @staticmethod
     def linear(x, weight, bias):
-        return F.linear(Torch.flatten(x), torch.as_tensor(weight), torch.as_tensor(bias))
+        x = F.linear(x.permute(0, 2, 3, 1).flatten(1), torch.as_tensor(weight), torch.as_tensor(bias))
+        return x[:, :, None, None]
 
     @staticmethod
     def relu(x):
@@ -94,11 +189,11 @@ class Torch:
     @staticmethod
     def flatten(x):
         """Channels nearest, as in the stream."""
-        return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
+        return x.permute(0, 2, 3, 1).flatten(1)[:, :, None, None]
 
     @staticmethod
     def finish(x):
-        return Torch.flatten(x).numpy()
+        return x.flatten(1).numpy()
 
 
 def apply(ops, words, where, tensors, x):
@@ -115,29 +210,40 @@ def apply(ops, words, where, tensors, x):
     for number, word in enumerate(words.split()):
         at = f"{where}.{number}."
         kind, _, rest = word.partition(":")
-        stride = int((rest.partition("x")[0].partition("/")[2]) or 1)
+        first, _, stride = rest.partition("x")[0].partition("/")
+        learned = [tensors[at + name] for name in ("weight", "bias") if at + name in tensors]
+        window = (int(first), int(stride or first)) if kind in ("max", "avg") else None
+        stride = int(stride or 1)
         if kind == "conv":
             x = ops.relu(norm(ops.conv(x, tensors[at + "conv.weight"], stride), at + "norm"))
         elif kind == "res":
             x = block(x, at, stride)
-        elif kind == "linear":
-            x = ops.linear(x, tensors[at + "weight"], tensors[at + "bias"])
-        else:
-            x = {"relu": ops.relu, "gap": ops.gap, "flatten": ops.flatten}[kind](x)
+        elif kind in ("plain", "depthwise"):
+            x = getattr(ops, kind)(x, *learned, stride)
+        elif kind == "bn":
+            x = norm(x, at[:-1])
+        elif kind == "gn":
+            x = ops.gn(x, *learned, int(first))
+        elif kind in ("linear", "ln", "bag", "table"):
+            x = getattr(ops, kind)(x, *learned)
+        elif kind in ("max", "avg"):
+            x = getattr(ops, kind)(x, *window)
+        elif kind != "dropout":
+            x = {"relu": ops.relu, "gelu": ops.gelu, "gap": ops.gap, "flatten": ops.flatten}[kind](x)
     return x
 
 
 def extents(x):
     """Samples as (rows, height, width, channels)."""
-    return x[:, None, None, :] if x.ndim == 2 else x[..., None] if x.ndim == 3 else x
+    return x.reshape(len(x), 1, 1, -1) if x.ndim <= 2 else x[..., None] if x.ndim == 3 else x
 
 
 def main():
     ops = {"numpy": Numpy, "torch": Torch}[sys.argv[1]]
     meta, tensors = load(sys.argv[2])
     x = np.load(sys.argv[3])
-    kind, shape = meta["cn.input"].split()
-    assert {"uint8": "u8", "float32": "f32"}[str(x.dtype)] == kind and list(x.shape[1:]) == json.loads(shape)
+    kind, _, shape = meta["cn.input"].partition(" ")
+    assert {"uint8": "u8", "float32": "f32", "uint32": "u32"}[str(x.dtype)] == kind and list(x.shape[1:]) == json.loads(shape or "[]")
     x = extents(x)
     if meta["cn.norm"] == "divide 255":
         x = x / 255

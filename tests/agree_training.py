@@ -41,7 +41,7 @@ def main():
         views = Training.start(np.concatenate([x[at:at + batch], pos[at:at + batch]]))
         for words, where in (("cn.arch", "trunk"), ("cn.head", "head")):
             views = apply(Training, meta[words], where, tensors, views)
-        loss = ntxent(Torch.flatten(views), float(temperature))
+        loss = ntxent(views.flatten(1), float(temperature))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

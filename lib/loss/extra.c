@@ -273,6 +273,12 @@ cn_extra_gather(struct cn_extra *extra, const struct cn_batch *batch, struct cn_
 	return 0;
 }
 
+const struct cn_batch *
+cn_extra_bank(const struct cn_extra *extra)
+{
+	return extra->source->bank_name ? &extra->source->bank : NULL;
+}
+
 void
 cn_extra_release(struct cn_extra *extra)
 {

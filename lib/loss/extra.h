@@ -39,6 +39,9 @@ int cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_
 /* Fills the part "of the batch"; refuses an id that is not in the bank, and weights that are not numbers >= 0.  0 or -1. */
 int cn_extra_gather(struct cn_extra *extra, const struct cn_batch *batch, struct cn_err *err);
 
+/* The bank, of which one field is x; NULL without one. */
+const struct cn_batch *cn_extra_bank(const struct cn_extra *extra);
+
 void cn_extra_release(struct cn_extra *extra);
 
 #endif

@@ -33,23 +33,32 @@ struct cn_learner {
 	float *head, *dhead;	/* (chunk, dim) in front of the predictor, and the gradient there */
 	/* of what was put forward */
 	const void *const *sample;
+	uint64_t round;
 	size_t n, views, learned;	/* learned: of the samples, those that went through the encoder that learns */
 	size_t added;			/* gradients in the sums of this step */
 };
 
-/* The optimizer by tensors, of which those of two axes or more decay in any case. */
+static bool
+moves(const struct part *p, const struct cn_network_tensor *tensor)
+{
+	return tensor->data >= p->parameter && tensor->data < p->parameter + p->n;
+}
+
+/* The optimizer by tensors that move, of which those of two axes or more decay in any case. */
 static int
 make_optimizer(const struct cn_learner *l, struct part *p, struct cn_err *err)
 {
 	struct cn_optimizer_part *run = cn_mem_array(cn_network_tensors(p->network) + 1, sizeof(*run), err);
 	size_t runs = 0;
 
-	for (size_t at = 0; run && at < p->n; runs++) {
-		const struct cn_network_tensor tensor = cn_network_tensor(p->network, runs);
+	for (size_t i = 0, at = 0; run && at < p->n; i++) {
+		const struct cn_network_tensor tensor = cn_network_tensor(p->network, i);
 
+		if (!moves(p, &tensor))
+			continue;
 		run[runs] = (struct cn_optimizer_part){ .at = at, .n = cn_shape_count(&tensor.shape),
 			.decays = l->config.decay_all || tensor.shape.rank >= 2 };
-		at += run[runs].n;
+		at += run[runs++].n;
 	}
 	if (run)
 		p->optimizer = cn_optimizer_new(&l->config.optimizer, run, runs, err);
@@ -57,20 +66,18 @@ make_optimizer(const struct cn_learner *l, struct part *p, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
-/* Running statistics are the tensors behind what is learned; copies them, or puts them back. */
+/* Copies the tensors that are not moved, running statistics among them, or puts them back. */
 static size_t
 exchange_running(const struct part *p, float *copy, bool back)
 {
-	size_t at = 0, learned = 0;
+	size_t at = 0;
 
 	for (size_t i = 0; i < cn_network_tensors(p->network); i++) {
 		const struct cn_network_tensor tensor = cn_network_tensor(p->network, i);
 		const size_t n = cn_shape_count(&tensor.shape);
 
-		if (learned < p->n) {
-			learned += n;
+		if (moves(p, &tensor))
 			continue;
-		}
 		if (copy)
 			memcpy(back ? tensor.data : copy + at, back ? copy + at : tensor.data, n * sizeof(float));
 		at += n;
@@ -98,7 +105,7 @@ static int
 add_predictor(struct cn_learner *l, struct cn_err *err)
 {
 	const struct cn_shape head = { .rank = 1, .dim = { (uint32_t)l->dim } };
-	struct cn_network *predictor = cn_network_new(l->config.predictor, "", &head, l->pool, err);
+	struct cn_network *predictor = cn_network_new(l->config.predictor, "", CN_DTYPE_F32, &head, l->pool, err);
 
 	if (predictor)
 		cn_network_init(predictor, ~l->config.seed);	/* other draws than the encoder's */
@@ -176,6 +183,7 @@ static int
 encode(struct cn_learner *l, size_t at, size_t m, float *z, struct cn_err *err)
 {
 	cn_model_scale(l->model, l->sample + at, m, l->input);
+	cn_network_moment(l->part[ENCODER].network, l->config.seed, l->round, at);
 	return cn_network_forward(l->part[ENCODER].network, l->input, m, z, err);
 }
 
@@ -192,17 +200,20 @@ predict(struct cn_learner *l, size_t at, size_t m, const float *head, float *anc
 {
 	const size_t n = anchors_at(l, at, m);
 
+	cn_network_moment(l->part[PREDICTOR].network, ~l->config.seed, l->round, at);
 	return n == 0 ? 0 : cn_network_forward(l->part[PREDICTOR].network, head, n, anchor, err);
 }
 
 int
-cn_learner_forward(struct cn_learner *l, const void *const *sample, size_t n, size_t views, float *z, float *anchor, struct cn_err *err)
+cn_learner_forward(struct cn_learner *l, const void *const *sample, size_t n, size_t views, uint64_t round, float *z, float *anchor,
+	struct cn_err *err)
 {
 	const bool predicts = l->parts > PREDICTOR;
 
 	l->sample = sample;
 	l->n = n;
 	l->views = views;
+	l->round = round;
 	l->learned = l->momentum ? views : n;
 	if (l->momentum) {
 		cn_average_swap(l->momentum);

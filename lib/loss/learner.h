@@ -39,7 +39,7 @@ struct cn_learner_config {
 	size_t batches;			/* whose gradients are averaged for one step, at least 1 */
 	struct cn_optimizer_config optimizer;
 	bool decay_all;			/* weight decay also moves biases and norms, not only matrices and kernels */
-	uint64_t seed;			/* of the predictor's weights */
+	uint64_t seed;			/* of the predictor's weights, and of dropout */
 };
 
 /* The model stays the caller's, and must outlive the learner. */
@@ -50,10 +50,10 @@ bool cn_learner_targets(const struct cn_learner *learner);	/* candidates are not
 
 /*
  * Candidates z (n, dim) of n samples, each as in a stream, and, where candidates are targets, anchors (views, dim) of
- * the first so many.  sample must stay until the way back.  0 or -1.
+ * the first so many.  round: number of the batch, by which dropout draws.  sample must stay until the way back.  0 or -1.
  */
-int cn_learner_forward(struct cn_learner *learner, const void *const *sample, size_t n, size_t views, float *z, float *anchor,
-	struct cn_err *err);
+int cn_learner_forward(struct cn_learner *learner, const void *const *sample, size_t n, size_t views, uint64_t round, float *z,
+	float *anchor, struct cn_err *err);
 
 /* The gradient of what was last put forward: from dz (n, dim) of z, or (views, dim) of anchors.  0 or -1. */
 int cn_learner_backward(struct cn_learner *learner, const float *dz, struct cn_err *err);

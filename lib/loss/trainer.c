@@ -82,7 +82,9 @@ make_model(struct cn_trainer *t, struct cn_err *err)
 	if (!t->model)
 		return -1;
 	t->dim = cn_network_dim(cn_model_network(t->model), CN_NETWORK_HEAD);
-	return cn_model_check(t->model, x, cn_reader_name(t->in), err);
+	if (cn_model_check(t->model, x, cn_reader_name(t->in), err) != 0)
+		return -1;
+	return t->config.freeze ? cn_network_freeze(cn_model_network(t->model), t->config.freeze, err) : 0;
 }
 
 static void
@@ -127,11 +129,14 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 
 	if (cn_extra_init(&t->extra, t->in, t->bank, rows, t->dim, err) != 0)
 		return -1;
+	const struct cn_batch *bank = cn_extra_bank(&t->extra);
 	const size_t samples = 2 * rows + t->extra.samples_max, vectors = samples + t->extra.vectors_max;
 
 	t->sample = cn_mem_array(samples, sizeof(*t->sample), err);
 	t->z = cn_mem_array(vectors, t->dim * sizeof(float), err);
 	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
+	if (bank)
+		cn_model_check_rows(t->model, bank, cn_schema_find(&bank->schema, "x"), cn_reader_name(t->bank), err);
 	if (make_learner(t, samples, err) != 0)
 		return -1;
 	return make_loss(t, vectors - 2 * rows, err);
@@ -193,6 +198,21 @@ list_samples(struct cn_trainer *t, const struct cn_batch *batch)
 	for (size_t i = 0; i < t->extra.samples; i++)
 		t->sample[2 * rows + i] = t->extra.sample[i];
 	return 2 * rows + t->extra.samples;
+}
+
+/* Tokens must be in the model's table: those of the pairs, and of negatives by value. */
+static int
+check_rows(const struct cn_trainer *t, const struct cn_batch *batch, struct cn_err *err)
+{
+	static const char *const names[] = { "x", "pos", "neg" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const int field = cn_schema_find(&batch->schema, names[i]);
+
+		if (field >= 0 && cn_model_check_rows(t->model, batch, field, cn_reader_name(t->in), err) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 static const uint64_t *
@@ -264,9 +284,11 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 	struct cn_err *err)
 {
 	*report = (struct cn_trainer_report){ .step = t->step };
-	if (err->code || cn_extra_gather(&t->extra, batch, err) != 0)
+	if (err->code || check_rows(t, batch, err) != 0 || cn_extra_gather(&t->extra, batch, err) != 0)
 		return -1;
-	if (cn_learner_forward(t->learner, t->sample, list_samples(t, batch), 2 * batch->rows, t->z, t->anchor, err) != 0)
+	const uint64_t round = cn_trainer_done(t) + t->taken;
+
+	if (cn_learner_forward(t->learner, t->sample, list_samples(t, batch), 2 * batch->rows, round, t->z, t->anchor, err) != 0)
 		return -1;
 	compare(t, batch, &report->loss);
 	if (!isfinite(report->loss.loss) || !isfinite(report->loss.positive) || !isfinite(report->loss.extra))

@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "loss/objective.h"
 #include "loss/learner.h"
+#include "nn/network.h"
 #include "nn/schedule.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
@@ -30,6 +31,7 @@ struct cn_trainer;
 struct cn_trainer_config {
 	const char *arch, *head;	/* of a new network; NULL with init */
 	const char *init;		/* model to start from, or NULL */
+	size_t freeze;			/* layers of its trunk that stay as they are; CN_NETWORK_ALL */
 	size_t batch;			/* rows of a step */
 	const char *loss;		/* words, see loss/objective.h */
 	double temperature;
@@ -37,7 +39,7 @@ struct cn_trainer_config {
 	size_t queue;			/* vectors of earlier batches to compare with, 0 = none */
 	double clip;			/* longest gradient, 0 = any */
 	struct cn_schedule schedule;
-	uint64_t seed;			/* of a new network's weights */
+	uint64_t seed;			/* of a new network's weights, and of dropout */
 };
 
 struct cn_trainer_report {

@@ -1,4 +1,6 @@
 /* average - one run of floats beside the network's tensors. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "nn/average.h"
 
@@ -13,6 +15,19 @@ static size_t
 count(const struct cn_network_tensor *tensor)
 {
 	return cn_shape_count(&tensor->shape);
+}
+
+static void
+copy(struct cn_average *a)
+{
+	float *mean = a->mean;
+
+	for (size_t i = 0; i < cn_network_tensors(a->network); i++) {
+		const struct cn_network_tensor tensor = cn_network_tensor(a->network, i);
+
+		memcpy(mean, tensor.data, count(&tensor) * sizeof(float));
+		mean += count(&tensor);
+	}
 }
 
 struct cn_average *
@@ -34,7 +49,7 @@ cn_average_new(const struct cn_network *network, struct cn_err *err)
 		cn_average_free(a);
 		return NULL;
 	}
-	cn_average_follow(a, 0);
+	copy(a);
 	return a;
 }
 
@@ -58,7 +73,8 @@ cn_average_follow(struct cn_average *a, double decay)
 		const size_t n = count(&tensor);
 
 		for (size_t k = 0; k < n; k++)
-			mean[k] = kept * mean[k] + taken * tensor.data[k];
+			if (mean[k] != tensor.data[k])	/* what does not move keeps its bits */
+				mean[k] = kept * mean[k] + taken * tensor.data[k];
 		mean += n;
 	}
 }

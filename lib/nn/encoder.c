@@ -62,6 +62,12 @@ cn_encoder_check(const struct cn_encoder *encoder, const struct cn_field *x, con
 }
 
 int
+cn_encoder_check_rows(const struct cn_encoder *encoder, const struct cn_batch *batch, int field, const char *file, struct cn_err *err)
+{
+	return cn_model_check_rows(encoder->model, batch, field, file, err);
+}
+
+int
 cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn_encoder_layer layer, float *z,
 	struct cn_err *err)
 {

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/meta.h"
 #include "base/pool.h"
+#include "stream/batch.h"
 #include "stream/schema.h"
 #include "stream/step.h"
 
@@ -28,9 +29,13 @@ size_t cn_encoder_dim(const struct cn_encoder *encoder, enum cn_encoder_layer la
 /* Refuses a field whose dtype and shape the model was not trained on; file is named in the sentence. */
 int cn_encoder_check(const struct cn_encoder *encoder, const struct cn_field *x, const char *file, struct cn_err *err);
 
+/* Refuses rows whose tokens are not in the model's table, by file, field and row; see nn/model.h.  0 or -1. */
+int cn_encoder_check_rows(const struct cn_encoder *encoder, const struct cn_batch *batch, int field, const char *file,
+	struct cn_err *err);
+
 /*
  * Vectors z (rows, dim) of rows samples x, stored as in a stream (u8 images are scaled by cn.norm here),
- * not normalised to unit length.  The same bits for any thread count, number of rows and position.
+ * not normalised to unit length; a token without a row is as good as none.  The same bits for any thread count, number of rows and position.
  */
 int cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn_encoder_layer layer, float *z, struct cn_err *err);
 

@@ -1,19 +1,18 @@
-/* layer - linear maps, ReLU, means over positions; convolutions are in conv.c, blocks of them in residual.c. */
+/* layer - the table of layers, and the words that name them. */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
-#include "nn/conv.h"
 #include "nn/layer.h"
+#include "nn/preset.h"
 #include "nn/residual.h"
-#include "tensor/blas.h"
 
 #include "base/banned.h"
 
-enum { ROWS = 64 };	/* of a matrix product in training */
-
-struct job {
-	const struct cn_layer *layer;
-	const float *x, *out;
-	float *y, *dy, *dx;
-	size_t n, rows;
+static const struct cn_layer_kind *const kinds[] = {
+	&cn_conv_kind, &cn_residual_kind, &cn_plain_kind, &cn_depthwise_kind, &cn_linear_kind, &cn_bn_kind, &cn_gn_kind, &cn_ln_kind,
+	&cn_relu_kind, &cn_gelu_kind, &cn_max_kind, &cn_avg_kind, &cn_gap_kind, &cn_flatten_kind, &cn_dropout_kind, &cn_bag_kind,
+	&cn_table_kind,
 };
 
 size_t
@@ -22,158 +21,152 @@ cn_extent_count(const struct cn_extent *extent)
 	return extent->height * extent->width * extent->channels;
 }
 
-int
-cn_layer_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err)
+size_t
+cn_extent_places(const struct cn_extent *extent)
 {
-	switch (layer->kind) {
-	case CN_LAYER_CONV: return cn_conv_room(layer, n, pool, err);
-	case CN_LAYER_RESIDUAL: return cn_residual_room(layer, n, pool, err);
-	default: return 0;
-	}
+	return extent->height * extent->width;
+}
+
+static const struct cn_layer_kind *
+find_kind(const char *word)
+{
+	const size_t length = strcspn(word, ":");
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strlen(kinds[i]->word) == length && strncmp(word, kinds[i]->word, length) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+/* Digits, and nothing else: 1 to most. */
+static bool
+read_number(const char **at, size_t most, size_t *value)
+{
+	for (*value = 0; **at >= '0' && **at <= '9' && *value <= most; (*at)++)
+		*value = 10 * *value + (size_t)(**at - '0');
+	return *value >= 1 && *value <= most && !(**at >= '0' && **at <= '9');
+}
+
+/* A decimal fraction as "0.1", below 1. */
+static bool
+read_fraction(const char *at, double *value)
+{
+	char *end;
+
+	*value = strtod(at, &end);
+	return strspn(at, "0123456789.") == strlen(at) && end > at && *end == '\0' && *value < 1;
+}
+
+/* "32/2x5" behind a colon: a number, then what the kind may have of stride and a number behind x. */
+static bool
+read_operand(struct cn_layer *l, const char *at)
+{
+	const struct cn_layer_kind *kind = l->kind;
+
+	if (kind->most == 0 && !kind->fraction)
+		return *at == '\0';
+	if (*at++ != ':')
+		return false;
+	if (kind->fraction)
+		return read_fraction(at, &l->part);
+	if (!read_number(&at, kind->most, &l->number))
+		return false;
+	if (kind->strides && *at == '/' && (at++, !read_number(&at, CN_LAYER_LONGEST, &l->stride)))
+		return false;
+	if (kind->most_times && *at == 'x' && (at++, !read_number(&at, kind->most_times, &l->times)))
+		return false;
+	return *at == '\0';
+}
+
+static int
+refuse_word(const char *word, struct cn_err *err)
+{
+	char known[256] = "", whole[128] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		at += (size_t)snprintf(known + at, sizeof known - at, "%s%s%s", i ? ", " : "", kinds[i]->word, kinds[i]->grammar);
+	at = 0;
+	for (size_t i = 0; cn_preset_name(i); i++)
+		at += (size_t)snprintf(whole + at, sizeof whole - at, "%s%s", i ? ", " : "", cn_preset_name(i));
+	return cn_err_set(err, CN_USAGE, "no layer '%s'; there are %s; and, as the whole of --arch, %s (see cn-model(5))", word, known,
+		whole);
+}
+
+int
+cn_layer_read(struct cn_layer *l, const char *word, struct cn_err *err)
+{
+	l->kind = find_kind(word);
+	if (!l->kind || !read_operand(l, word + strlen(l->kind->word)))
+		return refuse_word(word, err);
+	l->out = l->in;
+	return l->kind->fit ? l->kind->fit(l, word, err) : 0;
 }
 
 void
-cn_layer_release(struct cn_layer *layer)
+cn_layer_list(struct cn_layer_tensor *tensor, const char *part, const char *what, struct cn_shape shape, size_t fan_in, float fresh,
+	float **value, float **slope)
 {
-	cn_mem_free(layer->packed);
-	cn_mem_free(layer->centre);
-	cn_mem_free(layer->inverse);
-	cn_mem_free(layer->y);
-	cn_mem_free(layer->sums);
-	cn_mem_free(layer->split);
-	cn_mem_free(layer->columns);
-	cn_residual_free(layer->block);
+	*tensor = (struct cn_layer_tensor){ part, what, shape, fan_in, fresh, value, slope };
 }
 
-/* weight is (out, in): y = x weight' + bias. */
-static void
-linear_rows(void *context, size_t i, size_t worker)
+void
+cn_layer_add(double *sums, size_t n, size_t width)
 {
-	const struct job *job = context;
-	const size_t in = cn_extent_count(&job->layer->in), out = job->layer->out.channels, first = i * job->rows;
-	const size_t m = job->n - first < job->rows ? job->n - first : job->rows;
-	float *y = job->y + first * out;
-
-	(void)worker;
-	for (size_t r = 0; r < m; r++)
-		memcpy(y + r * out, job->layer->bias, out * sizeof(float));
-	cn_blas_gemm(false, true, m, out, in, 1, job->x + first * in, in, job->layer->weight, in, 1, y, out);
+	for (size_t k = 1; k < n; k++)
+		for (size_t c = 0; c < width; c++)
+			sums[c] += sums[k * width + c];
 }
 
-static void
-linear_back_rows(void *context, size_t i, size_t worker)
+void
+cn_layer_slopes(struct cn_layer *l, size_t n)
 {
-	const struct job *job = context;
-	const size_t in = cn_extent_count(&job->layer->in), out = job->layer->out.channels, first = i * job->rows;
-	const size_t m = job->n - first < job->rows ? job->n - first : job->rows;
+	const size_t out = l->out.channels;
 
-	(void)worker;
-	cn_blas_gemm(false, false, m, in, out, 1, job->dy + first * out, out, job->layer->weight, in, 0,
-		job->dx + first * in, in);
+	cn_layer_add(l->sums, n, 2 * out);
+	for (size_t c = 0; c < out; c++) {
+		l->dbeta[c] = (float)l->sums[c];
+		l->dgamma[c] = (float)l->sums[out + c];
+	}
 }
 
-static void
-linear_backward(struct cn_layer *l, struct job *job, struct cn_pool *pool)
+int
+cn_layer_room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
 {
-	const size_t in = cn_extent_count(&l->in), out = l->out.channels;
-
-	cn_blas_gemm(true, false, out, in, job->n, 1, job->dy, out, job->x, in, 0, l->dweight, in);
-	memset(l->dbias, 0, out * sizeof(float));
-	for (size_t r = 0; r < job->n; r++)
-		for (size_t c = 0; c < out; c++)
-			l->dbias[c] += job->dy[r * out + c];
-	if (job->dx)
-		cn_pool_run(pool, (job->n + ROWS - 1) / ROWS, linear_back_rows, job);
-}
-
-static void
-mean_sample(void *context, size_t i, size_t worker)
-{
-	const struct job *job = context;
-	const size_t channels = job->layer->out.channels, places = job->layer->in.height * job->layer->in.width;
-	const float *x = job->x + i * places * channels;
-	float *y = job->y + i * channels;
-
-	(void)worker;
-	memset(y, 0, channels * sizeof(float));
-	for (size_t p = 0; p < places; p++)
-		for (size_t c = 0; c < channels; c++)
-			y[c] += x[p * channels + c];
-	for (size_t c = 0; c < channels; c++)
-		y[c] /= (float)places;
-}
-
-static void
-share_sample(void *context, size_t i, size_t worker)
-{
-	const struct job *job = context;
-	const size_t channels = job->layer->out.channels, places = job->layer->in.height * job->layer->in.width;
-	const float *dy = job->dy + i * channels;
-	float *dx = job->dx + i * places * channels;
-
-	(void)worker;
-	for (size_t p = 0; p < places; p++)
-		for (size_t c = 0; c < channels; c++)
-			dx[p * channels + c] = dy[c] / (float)places;
+	return l->kind->room ? l->kind->room(l, n, pool, err) : 0;
 }
 
 void
 cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
 {
-	struct job job = { .layer = l, .x = x, .y = y, .n = n, .rows = training ? ROWS : 1 };
-	const size_t size = n * cn_extent_count(&l->out);
+	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .training = training };
 
-	switch (l->kind) {
-	case CN_LAYER_CONV:
-		cn_conv_forward(l, x, y, n, training, pool);
-		break;
-	case CN_LAYER_RESIDUAL:
-		cn_residual_forward(l, x, y, n, training, pool);
-		break;
-	case CN_LAYER_LINEAR:
-		cn_pool_run(pool, (n + job.rows - 1) / job.rows, linear_rows, &job);
-		break;
-	case CN_LAYER_RELU:
-		for (size_t i = 0; i < size; i++)
-			y[i] = x[i] > 0 ? x[i] : 0;
-		break;
-	case CN_LAYER_GAP:
-		cn_pool_run(pool, n, mean_sample, &job);
-		break;
-	case CN_LAYER_FLATTEN:
-		memcpy(y, x, size * sizeof(float));
-		break;
-	}
+	if (l->kind->forward)
+		l->kind->forward(l, x, y, n, training, pool);
+	else
+		cn_pool_run(pool, n, l->kind->sample, &job);
 }
 
 void
-cn_layer_backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n,
-	struct cn_pool *pool)
+cn_layer_backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
 {
-	struct job job = { .layer = l, .x = x, .out = y, .dy = dy, .dx = dx, .n = n, .rows = ROWS };
-	const size_t size = n * cn_extent_count(&l->out);
+	struct cn_layer_job job = { .layer = l, .x = x, .out = y, .dy = dy, .dx = dx, .n = n };
 
-	switch (l->kind) {
-	case CN_LAYER_CONV:
-		cn_conv_backward(l, x, y, dy, dx, n, pool);
-		break;
-	case CN_LAYER_RESIDUAL:
-		cn_residual_backward(l, x, y, dy, dx, n, pool);
-		break;
-	case CN_LAYER_LINEAR:
-		linear_backward(l, &job, pool);
-		break;
-	case CN_LAYER_RELU:
-		for (size_t i = 0; i < size && dx; i++)
-			dx[i] = y[i] > 0 ? dy[i] : 0;
-		break;
-	case CN_LAYER_GAP:
-		if (dx)
-			cn_pool_run(pool, n, share_sample, &job);
-		break;
-	case CN_LAYER_FLATTEN:
-		if (dx)
-			memcpy(dx, dy, size * sizeof(float));
-		break;
-	}
+	if (l->kind->backward)
+		l->kind->backward(l, x, y, dy, dx, n, pool);
+	else if (dx)
+		cn_pool_run(pool, n, l->kind->back_sample, &job);
+}
+
+void
+cn_layer_release(struct cn_layer *l)
+{
+	cn_mem_free(l->packed);
+	cn_mem_free(l->centre);
+	cn_mem_free(l->inverse);
+	cn_mem_free(l->y);
+	cn_mem_free(l->sums);
+	cn_mem_free(l->split);
+	cn_mem_free(l->columns);
+	cn_residual_free(l->block);
 }

@@ -5,6 +5,7 @@
 #include "data/historyjson.h"
 #include "data/safetensors.h"
 #include "nn/model.h"
+#include "nn/preset.h"
 
 #include "base/banned.h"
 
@@ -30,7 +31,7 @@ make(const char *arch, const char *head, const struct cn_field *x, struct cn_poo
 		return NULL;
 	model->x = *x;
 	model->pool = pool;
-	model->network = cn_network_new(arch, head, &x->shape, pool, err);
+	model->network = cn_network_new(arch, head, x->dtype, &x->shape, pool, err);
 	if (model->network)
 		return model;
 	cn_model_free(model);
@@ -55,16 +56,17 @@ cn_model_new(const char *arch, const char *head, const struct cn_field *x, uint6
 {
 	if (err->code)
 		return NULL;
-	if (x->dtype != CN_DTYPE_U8 && x->dtype != CN_DTYPE_F32) {
-		cn_err_set(err, CN_FAILED, "cannot train on samples of type %s, only u8 and f32", cn_dtype_name(x->dtype));
+	if (x->dtype != CN_DTYPE_U8 && x->dtype != CN_DTYPE_F32 && x->dtype != CN_DTYPE_U32) {
+		cn_err_set(err, CN_FAILED, "cannot train on samples of type %s, only u8, f32 and u32 (tokens)", cn_dtype_name(x->dtype));
 		return NULL;
 	}
-	struct cn_model *model = make(arch, head ? head : "", x, pool, err);
+	const char *words = cn_preset_words(arch);
+	struct cn_model *model = make(words, head ? head : "", x, pool, err);
 
 	if (!model)
 		return NULL;
 	cn_network_init(model->network, seed);
-	if (describe(model, arch, head ? head : "", err) == 0)
+	if (describe(model, words, head ? head : "", err) == 0)
 		return model;
 	cn_model_free(model);
 	return NULL;
@@ -84,7 +86,7 @@ cn_model_free(struct cn_model *model)
 static int
 parse_input(const char *text, struct cn_field *x)
 {
-	static const enum cn_dtype known[] = { CN_DTYPE_U8, CN_DTYPE_F32 };
+	static const enum cn_dtype known[] = { CN_DTYPE_U8, CN_DTYPE_F32, CN_DTYPE_U32 };
 	char again[160];
 	const char *at = strchr(text, '[');
 
@@ -229,6 +231,32 @@ cn_model_check(const struct cn_model *model, const struct cn_field *field, const
 		cn_shape_text(model->x.dtype, &model->x.shape, want, sizeof(want)));
 }
 
+/* The first number of a column that is a token without a row in the table, or n. */
+static size_t
+find_strange(const struct cn_model *model, const uint32_t *token, size_t n)
+{
+	const size_t rows = cn_network_tokens(model->network);
+
+	for (size_t i = 0; i < n && rows; i++)
+		if (token[i] >= rows && token[i] != CN_MODEL_NO_TOKEN)
+			return i;
+	return n;
+}
+
+int
+cn_model_check_rows(const struct cn_model *model, const struct cn_batch *batch, int field, const char *file, struct cn_err *err)
+{
+	const size_t count = cn_shape_count(&batch->schema.field[field].shape);
+	const uint32_t *token = (const void *)batch->column[field];
+	const size_t at = find_strange(model, token, batch->rows * count);
+
+	if (at == batch->rows * count)
+		return 0;
+	return cn_err_set(err, CN_FAILED, "%s: token %lu in field '%s' of row %llu, but the model's table ends at %zu", file,
+		(unsigned long)token[at], batch->schema.field[field].name, (unsigned long long)(batch->first_row + at / count),
+		cn_network_tokens(model->network) - 1);
+}
+
 struct job {
 	const struct cn_model *model;
 	const void *const *sample;
@@ -247,6 +275,8 @@ scale(void *context, size_t i, size_t worker)
 	if (job->model->x.dtype == CN_DTYPE_U8)
 		for (size_t k = 0; k < n; k++)
 			to[k] /= 255;
+	for (size_t k = 0; k < n && job->model->x.dtype == CN_DTYPE_U32; k++)
+		to[k] = ((const uint32_t *)job->sample[i])[k] == CN_MODEL_NO_TOKEN ? -1 : to[k];
 }
 
 void

@@ -4,7 +4,7 @@
  * The file is safetensors: the network's tensors under their names, and as text
  *	cn.arch, cn.head	the words the network was made from ("" = no head)
  *	cn.input		type and shape of a sample, "u8 [32,32,3]"
- *	cn.norm			how a sample becomes numbers: "divide 255" (bytes) or "none"
+ *	cn.norm			how a sample becomes numbers: "divide 255" (bytes) or "none" (floats, tokens)
  *	cn.dim			width of the trunk's output, the embedding
  *	cn.provenance		how it was made, as data/historyjson.h writes it
  * It is canonical: equal models are equal files.  The optimiser's state is no part of it.
@@ -20,12 +20,18 @@
 #include "base/output.h"
 #include "base/pool.h"
 #include "nn/network.h"
+#include "stream/batch.h"
 #include "stream/history.h"
 #include "stream/schema.h"
 
 struct cn_model;
 
-/* A fresh network for samples of x's type and shape, its weights drawn from seed.  A wrong word is a CN_USAGE error. */
+#define CN_MODEL_NO_TOKEN UINT32_MAX	/* fills up a row of tokens */
+
+/*
+ * A fresh network for samples of x's type and shape, its weights drawn from seed; arch may be a preset (nn/preset.h).  A
+ * wrong word is a CN_USAGE error.
+ */
 struct cn_model *cn_model_new(const char *arch, const char *head, const struct cn_field *x, uint64_t seed,
 	struct cn_pool *pool, struct cn_err *err);
 
@@ -39,7 +45,10 @@ int cn_model_save(struct cn_model *model, struct cn_output *output, const struct
 /* Refuses a field of another type or shape than the model's samples; file is named in the sentence.  0 or -1. */
 int cn_model_check(const struct cn_model *model, const struct cn_field *field, const char *file, struct cn_err *err);
 
-/* n samples, each as in a stream, become rows of the network's input, scaled as cn.norm says. */
+/* Refuses rows with a token that the model's table has no row for, by file, field and row; models of other samples take all.  0 or -1. */
+int cn_model_check_rows(const struct cn_model *model, const struct cn_batch *batch, int field, const char *file, struct cn_err *err);
+
+/* n samples, each as in a stream, become rows of the network's input, scaled as cn.norm says; what is no token becomes -1. */
 void cn_model_scale(const struct cn_model *model, const void *const *sample, size_t n, float *input);
 
 /* How it was made, by its cn.provenance, into to (empty before; the caller releases it); name is its file's.  0 or -1. */

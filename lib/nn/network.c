@@ -7,27 +7,27 @@
 #include "base/rng.h"
 #include "nn/layer.h"
 #include "nn/network.h"
-#include "nn/residual.h"
 
 #include "base/banned.h"
 
-enum { LAYERS = 64, WIDEST = 65536, LONGEST = 16, TENSORS = 15 };	/* LONGEST stride or kernel; TENSORS of one layer, at most */
+enum { LAYERS = 64 };
 
 #define MOST ((size_t)1 << 28)	/* numbers of a sample behind a layer, and weights of a layer */
 
 struct named {
 	char name[64];
 	struct cn_network_tensor tensor;
-	size_t fan_in;		/* 0: not drawn, */
-	float fresh;		/* but set to this */
+	size_t layer;
+	struct cn_layer_tensor of;	/* what the layer says of it */
 };
 
 struct cn_network {
 	struct cn_pool *pool;
 	struct cn_extent in;
+	bool tokens;			/* are the samples */
 	struct cn_layer layer[LAYERS];
-	size_t layers, trunk;		/* trunk: how many of them */
-	struct named named[LAYERS * TENSORS];
+	size_t layers, trunk, frozen;	/* of the layers, these are the trunk, and these are no longer trained */
+	struct named named[LAYERS * CN_LAYER_TENSORS];
 	size_t tensors;
 	float *parameter, *gradient, *running;
 	size_t parameters;
@@ -44,86 +44,49 @@ extent_now(const struct cn_network *net)
 	return net->layers ? net->layer[net->layers - 1].out : net->in;
 }
 
-/* Digits, and nothing else: 1 to most. */
-static bool
-read_number(const char **at, size_t most, size_t *value)
-{
-	for (*value = 0; **at >= '0' && **at <= '9' && *value <= most; (*at)++)
-		*value = 10 * *value + (size_t)(**at - '0');
-	return *value >= 1 && *value <= most && !(**at >= '0' && **at <= '9');
-}
-
-/* "conv:32/2x5": width, then what the word may have of stride and kernel; false when that is not what it says. */
-static bool
-read_word(const char *word, const char *name, bool may_stride, bool may_widen, struct cn_layer *layer)
-{
-	const size_t length = strlen(name);
-	const char *at = word + length;
-
-	if (strncmp(word, name, length) != 0 || !read_number(&at, WIDEST, &layer->out.channels))
-		return false;
-	if (may_stride && *at == '/' && (at++, !read_number(&at, LONGEST, &layer->stride)))
-		return false;
-	if (may_widen && *at == 'x' && (at++, !read_number(&at, LONGEST, &layer->kernel)))
-		return false;
-	return *at == '\0' && layer->kernel % 2 == 1;
-}
-
-static bool
-read_layer(const char *word, struct cn_layer *l)
-{
-	if (read_word(word, "conv:", true, true, l) || read_word(word, "res:", true, false, l)) {
-		l->kind = *word == 'c' ? CN_LAYER_CONV : CN_LAYER_RESIDUAL;
-		l->relu = true;
-		l->out.height = (l->in.height - 1) / l->stride + 1;
-		l->out.width = (l->in.width - 1) / l->stride + 1;
-	} else if (read_word(word, "linear:", false, false, l)) {
-		l->kind = CN_LAYER_LINEAR;
-		l->out.height = l->out.width = 1;
-	} else if (strcmp(word, "relu") == 0) {
-		l->kind = CN_LAYER_RELU;
-		l->out = l->in;
-	} else if (strcmp(word, "gap") == 0) {
-		l->kind = CN_LAYER_GAP;
-		l->out = (struct cn_extent){ 1, 1, l->in.channels };
-	} else if (strcmp(word, "flatten") == 0) {
-		l->kind = CN_LAYER_FLATTEN;
-		l->out = (struct cn_extent){ 1, 1, cn_extent_count(&l->in) };
-	} else {
-		return false;
-	}
-	return true;
-}
-
 /* So much that sizes cannot overflow later, and that a mistyped number is noticed. */
 static int
-check_size(const struct cn_layer *l, const char *word, struct cn_err *err)
+check_size(struct cn_layer *l, const char *word, struct cn_err *err)
 {
-	const size_t kernel = l->kind == CN_LAYER_LINEAR ? 1 : l->kernel > 3 ? l->kernel : 3;
-	const size_t from = l->kind == CN_LAYER_LINEAR ? cn_extent_count(&l->in) : l->in.channels > l->out.channels ? l->in.channels : l->out.channels;
-	const bool weighted = l->kind == CN_LAYER_CONV || l->kind == CN_LAYER_RESIDUAL || l->kind == CN_LAYER_LINEAR;
+	struct cn_layer_tensor tensor[CN_LAYER_TENSORS];
+	const size_t n = l->kind->tensors ? l->kind->tensors(l, tensor) : 0;
 
 	if (cn_extent_count(&l->out) > MOST)
 		return cn_err_set(err, CN_USAGE, "layer '%s' would make %zu numbers of a sample; at most %zu are possible", word,
 			cn_extent_count(&l->out), MOST);
-	if (weighted && kernel * kernel * from > MOST / l->out.channels)
-		return cn_err_set(err, CN_USAGE, "layer '%s' would have more than %zu weights; make it or the one before narrower", word, MOST);
+	for (size_t i = 0; i < n; i++)
+		if (cn_shape_count(&tensor[i].shape) > MOST)
+			return cn_err_set(err, CN_USAGE, "layer '%s' would have more than %zu weights; make it or the one before narrower",
+				word, MOST);
+	return 0;
+}
+
+/* Tokens go into a table first; a table takes nothing else. */
+static int
+check_tokens(const struct cn_network *net, const struct cn_layer *l, const char *word, struct cn_err *err)
+{
+	if (l->kind->tokens && net->layers > 0)
+		return cn_err_set(err, CN_USAGE, "layer '%s' looks up tokens, so it must be the first", word);
+	if (l->kind->tokens && !net->tokens)
+		return cn_err_set(err, CN_USAGE, "layer '%s' looks up tokens, but the samples are not of type u32", word);
+	if (!l->kind->tokens && net->tokens && net->layers == 0)
+		return cn_err_set(err, CN_USAGE, "samples of type u32 are tokens; begin with bag:VxD or table:VxD, not '%s'", word);
 	return 0;
 }
 
 static int
 add_layer(struct cn_network *net, const char *word, struct cn_err *err)
 {
-	struct cn_layer layer = { .in = extent_now(net), .stride = 1, .kernel = 3 };
+	struct cn_layer *l = &net->layer[net->layers];
 
 	if (net->layers == LAYERS)
 		return cn_err_set(err, CN_USAGE, "a network has at most %d layers", LAYERS);
-	if (!read_layer(word, &layer))
-		return cn_err_set(err, CN_USAGE, "no layer '%s'; there are conv:CHANNELS[/STRIDE][xKERNEL] (an odd kernel), "
-			"res:CHANNELS[/STRIDE], linear:WIDTH, relu, gap and flatten", word);
-	if (check_size(&layer, word, err) != 0 || (layer.kind == CN_LAYER_RESIDUAL && cn_residual_init(&layer, err) != 0))
+	*l = (struct cn_layer){ .in = extent_now(net) };
+	if (cn_layer_read(l, word, err) != 0 || check_tokens(net, l, word, err) != 0 || check_size(l, word, err) != 0) {
+		cn_layer_release(l);
 		return -1;
-	net->layer[net->layers++] = layer;
+	}
+	net->layers++;
 	return 0;
 }
 
@@ -146,70 +109,30 @@ add_words(struct cn_network *net, const char *words, struct cn_err *err)
 }
 
 static void
-add_tensor(struct cn_network *net, size_t layer, const char *part, const char *what, struct cn_shape shape, size_t fan_in, float fresh)
+name_tensor(struct cn_network *net, size_t layer, const struct cn_layer_tensor *of)
 {
 	struct named *named = &net->named[net->tensors++];
 	const bool head = layer >= net->trunk;
 
-	snprintf(named->name, sizeof(named->name), "%s.%zu.%s%s", head ? "head" : "trunk", head ? layer - net->trunk : layer, part, what);
-	named->tensor = (struct cn_network_tensor){ .name = named->name, .shape = shape };
-	named->fan_in = fan_in;
-	named->fresh = fresh;
-}
-
-/* The convolutions that a layer is, or consists of; how many. */
-static size_t
-convolutions(struct cn_layer *layer, struct cn_layer **conv)
-{
-	if (layer->kind == CN_LAYER_CONV) {
-		*conv = layer;
-		return 1;
-	}
-	if (layer->kind != CN_LAYER_RESIDUAL)
-		return 0;
-	*conv = layer->block->part;
-	return layer->block->parts;
-}
-
-static void
-name_convolution(struct cn_network *net, size_t layer, const struct cn_layer *l, const char *conv, const char *norm, bool running)
-{
-	const uint32_t in = (uint32_t)l->in.channels, out = (uint32_t)l->out.channels, kernel = (uint32_t)l->kernel;
-	const struct cn_shape width = { .rank = 1, .dim = { out } };
-
-	if (running) {
-		add_tensor(net, layer, norm, "running_mean", width, 0, 0);
-		add_tensor(net, layer, norm, "running_var", width, 0, 1);
-		return;
-	}
-	add_tensor(net, layer, conv, "weight", (struct cn_shape){ 4, { out, in, kernel, kernel } }, (size_t)kernel * kernel * in, 0);
-	add_tensor(net, layer, norm, "weight", width, 0, 1);
-	add_tensor(net, layer, norm, "bias", width, 0, 0);
+	snprintf(named->name, sizeof(named->name), "%s.%zu.%s%s", head ? "head" : "trunk", head ? layer - net->trunk : layer, of->part,
+		of->what);
+	named->tensor = (struct cn_network_tensor){ .name = named->name, .shape = of->shape };
+	named->layer = layer;
+	named->of = *of;
 }
 
 /* Names in an order of their own: what is learned first, then running statistics. */
 static void
 name_tensors(struct cn_network *net, bool running)
 {
-	static const char *const alone[2] = { "conv.", "norm." };
-	static const char *const parts[CN_RESIDUAL_PARTS][2] = { { "conv1.", "norm1." }, { "conv2.", "norm2." },
-		{ "shortcut.conv.", "shortcut.norm." } };
+	struct cn_layer_tensor tensor[CN_LAYER_TENSORS];
 
 	for (size_t i = 0; i < net->layers; i++) {
-		struct cn_layer *l = &net->layer[i], *conv;
-		const size_t n = convolutions(l, &conv);
+		const size_t n = net->layer[i].kind->tensors ? net->layer[i].kind->tensors(&net->layer[i], tensor) : 0;
 
-		for (size_t k = 0; k < n; k++) {
-			const char *const *names = l->kind == CN_LAYER_CONV ? alone : parts[k];
-
-			name_convolution(net, i, conv + k, names[0], names[1], running);
-		}
-		if (l->kind == CN_LAYER_LINEAR && !running) {
-			const uint32_t from = (uint32_t)cn_extent_count(&l->in), out = (uint32_t)l->out.channels;
-
-			add_tensor(net, i, "", "weight", (struct cn_shape){ 2, { out, from } }, from, 0);
-			add_tensor(net, i, "", "bias", (struct cn_shape){ 1, { out } }, from, 0);
-		}
+		for (size_t k = 0; k < n; k++)
+			if (running == !tensor[k].slope)
+				name_tensor(net, i, &tensor[k]);
 	}
 }
 
@@ -226,36 +149,16 @@ place_tensors(struct cn_network *net, size_t from, size_t to, float *run)
 	return at;
 }
 
+/* Tells the layers where their tensors lie. */
 static void
-point_learned(struct cn_network *net, size_t *next, float **value, float **slope)
+point_layers(struct cn_network *net)
 {
-	const struct named *named = &net->named[(*next)++];
+	for (size_t i = 0; i < net->tensors; i++) {
+		const struct named *named = &net->named[i];
 
-	*value = named->tensor.data;
-	*slope = net->gradient + (named->tensor.data - net->parameter);
-}
-
-/* Tells the layers where their tensors lie, in the order of name_tensors. */
-static void
-point_layers(struct cn_network *net, size_t learned)
-{
-	size_t p = 0, r = learned;
-
-	for (size_t i = 0; i < net->layers; i++) {
-		struct cn_layer *l = &net->layer[i], *conv;
-		const size_t n = convolutions(l, &conv);
-
-		for (size_t k = 0; k < n; k++, conv++) {
-			point_learned(net, &p, &conv->weight, &conv->dweight);
-			point_learned(net, &p, &conv->gamma, &conv->dgamma);
-			point_learned(net, &p, &conv->beta, &conv->dbeta);
-			conv->mean = net->named[r++].tensor.data;
-			conv->variance = net->named[r++].tensor.data;
-		}
-		if (l->kind == CN_LAYER_LINEAR) {
-			point_learned(net, &p, &l->weight, &l->dweight);
-			point_learned(net, &p, &l->bias, &l->dbias);
-		}
+		*named->of.value = named->tensor.data;
+		if (named->of.slope)
+			*named->of.slope = net->gradient + (named->tensor.data - net->parameter);
 	}
 }
 
@@ -276,19 +179,22 @@ place(struct cn_network *net, struct cn_err *err)
 		return -1;
 	place_tensors(net, 0, learned, net->parameter);
 	place_tensors(net, learned, net->tensors, net->running);
-	point_layers(net, learned);
+	point_layers(net);
 	return 0;
 }
 
 static int
-set_input(struct cn_network *net, const struct cn_shape *shape, struct cn_err *err)
+set_input(struct cn_network *net, enum cn_dtype dtype, const struct cn_shape *shape, struct cn_err *err)
 {
 	const uint32_t *dim = shape->dim;
 	size_t count;
 
-	if (shape->rank < 1 || shape->rank > 3)
+	net->tokens = dtype == CN_DTYPE_U32;
+	if (net->tokens && shape->rank > 1)
+		return cn_err_set(err, CN_FAILED, "tokens must be one or a row of them for a network, not of %u axes", shape->rank);
+	if (!net->tokens && (shape->rank < 1 || shape->rank > 3))
 		return cn_err_set(err, CN_FAILED, "a sample must have 1 to 3 axes for a network, not %u", shape->rank);
-	net->in = shape->rank == 1 ? (struct cn_extent){ 1, 1, dim[0] }
+	net->in = shape->rank <= 1 ? (struct cn_extent){ 1, 1, shape->rank ? dim[0] : 1 }
 		: (struct cn_extent){ dim[0], dim[1], shape->rank == 3 ? dim[2] : 1 };
 	if (!cn_mem_multiply(net->in.height, net->in.width, &count) || !cn_mem_multiply(count, net->in.channels, &count)
 	    || count < 1 || count > MOST)
@@ -309,7 +215,7 @@ check_ends(const struct cn_network *net, struct cn_err *err)
 }
 
 struct cn_network *
-cn_network_new(const char *arch, const char *head, const struct cn_shape *input, struct cn_pool *pool,
+cn_network_new(const char *arch, const char *head, enum cn_dtype dtype, const struct cn_shape *input, struct cn_pool *pool,
 	struct cn_err *err)
 {
 	struct cn_network *net = err->code ? NULL : cn_mem_array(1, sizeof(*net), err);
@@ -317,7 +223,7 @@ cn_network_new(const char *arch, const char *head, const struct cn_shape *input,
 	if (!net)
 		return NULL;
 	net->pool = pool;
-	if (set_input(net, input, err) == 0 && add_words(net, arch, err) == 0) {
+	if (set_input(net, dtype, input, err) == 0 && add_words(net, arch, err) == 0) {
 		net->trunk = net->layers;
 		if (check_ends(net, err) == 0 && add_words(net, head, err) == 0 && check_ends(net, err) == 0)
 			place(net, err);
@@ -355,11 +261,11 @@ cn_network_init(struct cn_network *net, uint64_t seed)
 	for (size_t i = 0; i < net->tensors; i++) {
 		const struct named *named = &net->named[i];
 		const size_t n = cn_shape_count(&named->tensor.shape);
-		const float bound = named->fan_in ? (float)(1 / sqrt((double)named->fan_in)) : 0;
+		const float bound = named->of.fan_in ? (float)(1 / sqrt((double)named->of.fan_in)) : 0;
 
 		cn_rng_start(&rng, &key, i, 0);
 		for (size_t k = 0; k < n; k++)
-			named->tensor.data[k] = named->fan_in ? cn_rng_range(&rng, -bound, bound) : named->fresh;
+			named->tensor.data[k] = named->of.fan_in ? cn_rng_range(&rng, -bound, bound) : named->of.fresh;
 	}
 }
 
@@ -381,12 +287,59 @@ cn_network_tensor(const struct cn_network *net, size_t i)
 	return net->named[i].tensor;
 }
 
+/* Numbers of the frozen layers, which lie in front of those that are trained. */
+static size_t
+frozen_parameters(const struct cn_network *net)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < net->tensors && net->named[i].of.slope && net->named[i].layer < net->frozen; i++)
+		n += cn_shape_count(&net->named[i].tensor.shape);
+	return n;
+}
+
 size_t
 cn_network_parameters(struct cn_network *net, float **parameter, float **gradient)
 {
-	*parameter = net->parameter;
-	*gradient = net->gradient;
-	return net->parameters;
+	const size_t at = frozen_parameters(net);
+
+	*parameter = net->parameter + at;
+	*gradient = net->gradient + at;
+	return net->parameters - at;
+}
+
+int
+cn_network_freeze(struct cn_network *net, size_t layers, struct cn_err *err)
+{
+	if (err->code)
+		return -1;
+	if (layers != CN_NETWORK_ALL && layers > net->trunk)
+		return cn_err_set(err, CN_USAGE, "cannot freeze %zu layers: the trunk has %zu", layers, net->trunk);
+	net->frozen = layers < net->trunk ? layers : net->trunk;
+	if (frozen_parameters(net) == net->parameters)
+		return cn_err_set(err, CN_USAGE, "with %zu layers frozen there is nothing left to learn", net->frozen);
+	return 0;
+}
+
+size_t
+cn_network_tokens(const struct cn_network *net)
+{
+	return net->tokens ? net->layer[0].number : 0;
+}
+
+void
+cn_network_moment(struct cn_network *net, uint64_t seed, uint64_t step, uint64_t first)
+{
+	char purpose[40];
+
+	for (size_t i = 0; i < net->layers; i++) {
+		if (!net->layer[i].kind->fraction)
+			continue;
+		snprintf(purpose, sizeof purpose, "dropout.%zu", i);
+		cn_rng_key_init(&net->layer[i].key, seed, purpose);
+		net->layer[i].step = step;
+		net->layer[i].first = first;
+	}
 }
 
 /* Memory for n samples: each layer's output, and two gradients of the largest. */
@@ -419,7 +372,7 @@ static void
 run(struct cn_network *net, const float *input, size_t n, size_t layers, bool training)
 {
 	for (size_t i = 0; i < layers; i++)
-		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, training, net->pool);
+		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, training && i >= net->frozen, net->pool);
 }
 
 int
@@ -447,9 +400,9 @@ cn_network_backward(struct cn_network *net, const float *dz, float *dinput, stru
 	if (err->code)
 		return -1;
 	memcpy(net->back[0], dz, net->n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
-	for (size_t i = net->layers, turn = 0; i-- > 0; turn = !turn)
+	for (size_t i = net->layers, turn = 0; i-- > net->frozen; turn = !turn)
 		cn_layer_backward(&net->layer[i], i ? net->out[i - 1] : net->input, net->out[i], net->back[turn],
-			i ? net->back[!turn] : dinput, net->n, net->pool);
+			i > net->frozen ? net->back[!turn] : i ? NULL : dinput, net->n, net->pool);
 	return 0;
 }
 

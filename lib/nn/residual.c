@@ -15,16 +15,19 @@ struct job {
 static struct cn_layer
 convolution(struct cn_extent in, struct cn_extent out, size_t stride, size_t kernel, bool relu)
 {
-	return (struct cn_layer){ .kind = CN_LAYER_CONV, .in = in, .out = out, .stride = stride, .kernel = kernel, .relu = relu };
+	return (struct cn_layer){ .in = in, .out = out, .stride = stride, .kernel = kernel, .relu = relu };
 }
 
-int
-cn_residual_init(struct cn_layer *l, struct cn_err *err)
+static int
+fit(struct cn_layer *l, const char *word, struct cn_err *err)
 {
 	struct cn_residual *block = l->block = cn_mem_array(1, sizeof(*block), err);
 
+	(void)word;
 	if (!block)
 		return -1;
+	l->out.channels = l->number;
+	cn_conv_size(l);
 	block->part[CN_RESIDUAL_FIRST] = convolution(l->in, l->out, l->stride, 3, true);
 	block->part[CN_RESIDUAL_SECOND] = convolution(l->out, l->out, 1, 3, false);
 	block->parts = 2;
@@ -33,8 +36,20 @@ cn_residual_init(struct cn_layer *l, struct cn_err *err)
 	return 0;
 }
 
-int
-cn_residual_room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
+static size_t
+tensors(struct cn_layer *l, struct cn_layer_tensor *t)
+{
+	static const char *const names[CN_RESIDUAL_PARTS][2] = { { "conv1.", "norm1." }, { "conv2.", "norm2." },
+		{ "shortcut.conv.", "shortcut.norm." } };
+	size_t n = 0;
+
+	for (size_t k = 0; k < l->block->parts; k++)
+		n += cn_conv_tensors(&l->block->part[k], names[k][0], names[k][1], t + n);
+	return n;
+}
+
+static int
+room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
 {
 	struct cn_residual *block = l->block;
 	const size_t out = cn_extent_count(&l->out) * sizeof(float);
@@ -78,8 +93,8 @@ join_sample(void *context, size_t i, size_t worker)
 	join(job->a + i * size, job->b + i * size, job->to + i * size, size);
 }
 
-void
-cn_residual_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+static void
+forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
 {
 	struct cn_residual *block = l->block;
 	struct job job = { l, block->map[CN_RESIDUAL_SECOND], x, y };
@@ -128,8 +143,8 @@ add_sample(void *context, size_t i, size_t worker)
 	add(job->a + i * size, job->to + i * size, size);
 }
 
-void
-cn_residual_backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
+static void
+backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
 {
 	struct cn_residual *block = l->block;
 	float *const *map = block->map, *const *dmap = block->dmap;
@@ -162,3 +177,8 @@ cn_residual_free(struct cn_residual *block)
 	cn_mem_free(block->dside);
 	cn_mem_free(block);
 }
+
+const struct cn_layer_kind cn_residual_kind = {
+	.word = "res", .grammar = ":C[/S]", .most = CN_LAYER_WIDEST, .strides = true,
+	.fit = fit, .tensors = tensors, .room = room, .forward = forward, .backward = backward,
+};

@@ -20,13 +20,7 @@ struct cn_residual {
 	float *dside;			/* of x by way of the shortcut */
 };
 
-/* The block of a layer whose in, out and stride are set; the layer owns it.  0 or -1. */
-int cn_residual_init(struct cn_layer *layer, struct cn_err *err);
-
-int cn_residual_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
-void cn_residual_forward(struct cn_layer *layer, const float *x, float *y, size_t n, bool training, struct cn_pool *pool);
-void cn_residual_backward(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n,
-	struct cn_pool *pool);
+/* Accepts NULL. */
 void cn_residual_free(struct cn_residual *block);
 
 #endif

@@ -48,7 +48,8 @@ cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, flo
 		return -1;
 	if (!vector->encoder)
 		cn_dtype_to_f32(field->dtype, column, z, count);
-	else if (cn_encoder_embed(vector->encoder, column, batch->rows, vector->layer, z, err) < 0)
+	else if (cn_encoder_check_rows(vector->encoder, batch, vector->field, vector->file, err) < 0
+	    || cn_encoder_embed(vector->encoder, column, batch->rows, vector->layer, z, err) < 0)
 		return -1;
 	at = cn_dtype_find_nonfinite(CN_DTYPE_F32, z, count);
 	return at < count ? refuse_nonfinite(vector, batch, at, err) : 0;

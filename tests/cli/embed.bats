@@ -1,7 +1,8 @@
 # cn-embed: vectors that are the same everywhere, and that others compute from the same file.
 load ../helper
 
-every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12 relu linear:9' --head 'linear:7 relu linear:5'"
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
+	--head 'linear:7 relu linear:5'"
 
 @test "embed: the same for any number of threads, and any chunk" {
 	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
@@ -39,6 +40,25 @@ n.save("grey.npy", r.randint(0, 256, (60, 11, 14)).astype("u1")); n.save("flat.n
 	agrees grey.cns numpy
 	ok "cn-train -q --arch 'linear:16 relu linear:6' --batch 20 --lr 0.01 -o m.safetensors flat.cns"
 	agrees flat.cns numpy
+}
+
+@test "embed: as numpy and PyTorch compute it, of rows of tokens and of single ones" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	/usr/bin/python3 -c 'import numpy as n; r = n.random.RandomState(1)
+x = r.randint(0, 50, (60, 7)).astype("u4"); x[3] = x[::2, 4:] = x[::7, :2] = 2**32 - 1
+n.save("rows.npy", x), n.save("one.npy", x[:, 2])'
+	for kind in rows one; do ok "/usr/bin/python3 $CN_ROOT/tests/write_pairs.py $kind.cns $kind.npy $kind.npy"; done
+	while IFS='|' read -r kind words; do
+		ok "cn-train -q --arch '$words' --head 'linear:6 ln' --batch 20 --lr 0.01 -o m.safetensors $kind.cns"
+		agrees $kind.cns numpy
+		agrees $kind.cns torch
+	done <<-'END'
+		rows|bag:50x12 ln gelu linear:8
+		rows|table:50x8 plain:12x5 gn:3 gelu depthwise:3 ln bn max:1/2 gap
+		rows|table:50x4 flatten
+		one|table:50x8 linear:6
+		one|bag:50x8
+	END
 }
 
 @test "embed: a model that is none, cut, or lies about itself" {

@@ -2,7 +2,8 @@
 load ../helper
 
 arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
-every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12 relu linear:9' --head 'linear:7 relu linear:5'"
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
+	--head 'linear:7 relu linear:5'"
 
 @test "train: same bytes for any number of threads, and two runs" {
 	ok "cn-augment --epochs 2 --shuffle --crop 0.5,1 $CN_FIXTURES/demo.cns -o p.cns"
@@ -48,6 +49,17 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 conv:5x1 flatten linear:12
 		--lr 0.002 --weight-decay 0 --optimizer sgd --nesterov --momentum 0.8|torch.optim.SGD(p, 0.002, momentum=0.8, nesterov=True)
 		--lr 1e-4 --weight-decay 0 --optimizer adagrad|torch.optim.Adagrad(p, 1e-4)
 	END
+}
+
+@test "train: twenty steps as PyTorch takes them, through the layers without a norm of their own" {
+	/usr/bin/python3 -c 'import numpy, torch' 2>/dev/null || skip 'no torch here'
+	net="--arch 'plain:8/2x5 gn:2 gelu depthwise:3 ln max:2 plain:12 bn relu avg:3/1 gap' --head 'linear:16 gelu ln linear:12 bn'"
+	ok "cn-import demo -n 400 -s 3 --size 16 | cn-augment --epochs 2 --crop 0.3,1 --flip 0.5 --jitter 0.4,0.4,0.4,0.1 -o p.cns"
+	ok "cn-export npy --field x p.cns -o x.npy && cn-export npy --field pos p.cns -o pos.npy"
+	ok "cn-train -q $net --batch 40 --steps 1 --lr 0 -o init.safetensors p.cns"
+	ok "cn-train -q --init init.safetensors --batch 40 --schedule constant --lr 2e-4 --weight-decay 0.01 --log log -o m.safetensors p.cns"
+	ok "/usr/bin/python3 -W ignore $CN_ROOT/tests/agree_training.py init.safetensors m.safetensors log x.npy pos.npy 40 0.2 \
+		'torch.optim.Adam(p, 2e-4, weight_decay=0.01)'"
 }
 
 @test "train: the steps are full batches of each epoch, also of epochs that were cut off" {
@@ -121,6 +133,112 @@ END"
 	while read -r name rest; do
 		grep -q "^.It Cm $name" "$CN_ROOT/man/cn-train.1.in" || { echo "$name $rest"; return 1; }
 	done < <(sed -n '/name = "/s/.*\.name = "\([a-z-]*\)".*/\1/p' "$CN_ROOT"/lib/loss/softmax.c "$CN_ROOT"/lib/loss/margin.c)
+}
+
+@test "train: the manual names every layer, and every preset with its words" {
+	for page in cn-train.1.in cn-model.5; do
+		while read -r word; do
+			grep -q "^.It Cm $word\\>" "$CN_ROOT/man/$page" || { echo "$page: no $word"; return 1; }
+		done < <(sed -n 's/.*\.word = "\([a-z]*\)".*/\1/p' "$CN_ROOT"/lib/nn/*.c)
+	done
+	while IFS='|' read -r name words; do
+		grep -A 1 "^.It Cm $name\$" "$CN_ROOT/man/cn-train.1.in" | grep -Fxq "$words" || { echo "$name: $words"; return 1; }
+	done < <(sed -n 's/^\t{ "\([a-z0-9]*\)", "\(.*\)" },$/\1|\2/p' "$CN_ROOT"/lib/nn/preset.c)
+}
+
+# Makes tok.cns: 80 pairs of up to six tokens below 50, of eight kinds.
+token_pairs() {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	/usr/bin/python3 -c 'import numpy as n; r = n.random.RandomState(1)
+k = n.arange(80)[:, None] % 8
+x, pos = ((6 * k + r.randint(0, 8, (80, 6))).astype("u4") for _ in "xp")
+x[::3, 4:] = pos[::5, 3:] = 2**32 - 1
+n.save("x.npy", x), n.save("pos.npy", pos), n.save("one.npy", x[:, 0]), n.save("two.npy", pos[:, 0])
+x[41, 2] = 50; n.save("bad.npy", x)'
+	ok "/usr/bin/python3 $CN_ROOT/tests/write_pairs.py tok.cns x.npy pos.npy"
+	ok "/usr/bin/python3 $CN_ROOT/tests/write_pairs.py bad.cns pos.npy bad.npy"
+	ok "/usr/bin/python3 $CN_ROOT/tests/write_pairs.py one.cns one.npy two.npy"
+}
+
+@test "train: every preset trains, and the model holds its words" {
+	token_pairs
+	while IFS='|' read -r name words; do
+		d=$CN_FIXTURES/demo.cns
+		[[ $words != *000x* ]] || d=tok.cns
+		ok "cn-train -q --arch $name --head linear:8 --batch 20 --steps 1 -o preset.safetensors $d"
+		ok "cn-train -q --arch '$words' --head linear:8 --batch 20 --steps 1 -o words.safetensors $d"
+		cmp <(tail -c 1000 preset.safetensors) <(tail -c 1000 words.safetensors)
+		grep -aFq "\"cn.arch\":\"$words\"" preset.safetensors || { echo "$name"; return 1; }
+	done < <(sed -n 's/^\t{ "\([a-z0-9]*\)", "\(.*\)" },$/\1|\2/p' "$CN_ROOT"/lib/nn/preset.c)
+	refuses 2 "cn-train --arch 'resnet8 linear:3' --batch 20 -o m.safetensors $CN_FIXTURES/demo.cns" "no layer 'resnet8'"
+	refuses 2 "cn-train --arch linear --head mlp --batch 20 -o m.safetensors $CN_FIXTURES/demo.cns" "no layer 'mlp'"
+}
+
+@test "train: tokens are learned, the same for any number of threads" {
+	token_pairs
+	for words in 'bag:50x16 ln gelu linear:8' 'table:50x12 plain:16 gelu depthwise:1 gap'; do
+		for t in 1 3; do ok "cn-cat -o p.cns $(printf 'tok.cns %.0s' {1..10}) && cn-train -q -T$t --arch '$words' --batch 40 --lr 0.01 --log log -o $t.safetensors p.cns"; done
+		same 1.safetensors 3.safetensors
+		awk 'NR > 1 && NR < 5 { first += $2 } NR > 18 { last += $2 } END { exit !(last < first) }' log || { cat log; return 1; }
+	done
+	ok "cn-train -q --arch 'table:50x8' --batch 20 -o m.safetensors one.cns"
+}
+
+@test "train, embed: tokens where there is no table, tables where there are no tokens, and tokens that no table has" {
+	token_pairs
+	d=$CN_FIXTURES/demo.cns
+	refuses 2 "cn-train --arch 'linear:8' --batch 20 -o m.safetensors tok.cns" "samples of type u32 are tokens; begin with bag:VxD or table:VxD, not 'linear:8'"
+	refuses 2 "cn-train --arch 'bag:50x8' --batch 20 -o m.safetensors $d" "layer 'bag:50x8' looks up tokens, but the samples are not of type u32"
+	refuses 2 "cn-train --arch 'bag:50x8 table:50x8' --batch 20 -o m.safetensors tok.cns" "layer 'table:50x8' looks up tokens, so it must be the first"
+	refuses 2 "cn-train --arch 'table:50x8' --batch 20 -o m.safetensors tok.cns" 'the network ends in a map of 1 by 6'
+	refuses 2 "cn-train --arch 'bag:50' --batch 20 -o m.safetensors tok.cns" "layer 'bag:50': how many numbers for a token"
+	refuses 1 "cn-train --arch 'bag:50x8' --batch 20 -o m.safetensors bad.cns" "bad.cns: token 50 in field 'pos' of row 41, but the model's table ends at 49"
+	[ ! -e m.safetensors ]
+	ok "cn-train -q --arch 'bag:50x8' --batch 20 -o m.safetensors tok.cns"
+	refuses 1 "cn-embed --pos -m m.safetensors -o e.cns bad.cns" "bad.cns: token 50 in field 'pos' of row 41"
+	refuses 1 "cn-embed -m m.safetensors -o e.cns one.cns" "one.cns: field 'x' is u32, but the model was made for u32 [6]"
+	[ ! -e e.cns ]
+}
+
+@test "train: layers that do not fit are refused by name" {
+	while IFS='|' read -r words part; do
+		refuses 2 "cn-train --arch '$words' --batch 20 -o m.safetensors $CN_FIXTURES/demo.cns" "$part"
+	done <<-'END'
+		plain:8x4 gap|layer 'plain:8x4': a kernel must be odd, not 4
+		depthwise:2 gap|layer 'depthwise:2': a kernel must be odd, not 2
+		plain:6 gn:4 gap|layer 'gn:4': 6 channels do not fall into 4 groups
+		conv:8/4 max:5 gap|layer 'max:5' takes more than its map of 4 by 4
+		conv:8/4 avg:5/1 gap|layer 'avg:5/1' takes more than its map of 4 by 4
+		gap dropout:1|no layer 'dropout:1'; there are conv:C[/S][xK], res:C[/S],
+		gap swirl|as the whole of --arch, mlp, conv, resnet8,
+	END
+}
+
+@test "train: what is frozen stays to the bit, and the rest moves" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	d=$CN_FIXTURES/demo.cns
+	ok "cn-train -q $every_layer --batch 40 -o init.safetensors $d"
+	for freeze in 3 9 trunk; do
+		for t in 1 3; do ok "cn-train -q -T$t --init init.safetensors --freeze $freeze --batch 40 --optimizer adamw --weight-decay 0.5 --ema 0.5 -o $t.safetensors $d"; done
+		same 1.safetensors 3.safetensors
+		ok "/usr/bin/python3 - <<'END'
+import sys; sys.argv = ['', 'numpy']; sys.path.insert(0, '$CN_ROOT/tests')
+from agree_embedding import load
+before, after = (load(name)[1] for name in ('init.safetensors', '1.safetensors'))
+for name in before:
+    where, layer = name.split('.')[:2]
+    frozen = where == 'trunk' and ('$freeze' == 'trunk' or int(layer) < int('$freeze'))
+    assert (before[name].tobytes() == after[name].tobytes()) == frozen, name
+END"
+	done
+	refuses 2 "cn-train $every_layer --freeze 1 --batch 40 -o m.safetensors $d" '--freeze keeps layers of a trained model; name it with --init'
+	for word in 0 -1 1x head "''"; do
+		refuses 2 "cn-train --init init.safetensors --freeze=$word --batch 40 -o m.safetensors $d" '--freeze takes a number of layers'
+	done
+	refuses 2 "cn-train --init init.safetensors --freeze 19 --batch 40 -o m.safetensors $d" 'cannot freeze 19 layers: the trunk has 18'
+	ok "cn-train -q --arch 'conv:4 gap' --batch 40 -o bare.safetensors $d"
+	refuses 2 "cn-train --init bare.safetensors --freeze trunk --batch 40 -o m.safetensors $d" 'nothing left to learn'
+	[ ! -e m.safetensors ]
 }
 
 @test "train: a training that was killed goes on, to the same bytes" {

@@ -219,9 +219,9 @@ chunks(bool momentum, bool predictor, size_t chunk, struct cn_err *err)
 	fill(w, SAMPLES * OUT, 9);
 	list(x, sample);
 	for (int i = 0; i < 2; i++) {
-		struct cn_learner *l = learner(of[i] = model("linear:8", err), momentum, predictor, i ? chunk : 0, err);
+		struct cn_learner *l = learner(of[i] = model("linear:8 dropout:0.3", err), momentum, predictor, i ? chunk : 0, err);
 
-		cn_learner_forward(l, sample, SAMPLES, ANCHORS, z[i], anchor[i], err);
+		cn_learner_forward(l, sample, SAMPLES, ANCHORS, 0, z[i], anchor[i], err);
 		cn_learner_backward(l, w, err);
 		slope[i] = cn_learner_slope(l);
 		n = cn_network_parameters(cn_model_network(of[i]), &parameter, &gradient[i]);
@@ -235,7 +235,7 @@ chunks(bool momentum, bool predictor, size_t chunk, struct cn_err *err)
 				float far[SAMPLES * OUT], near[ANCHORS * OUT];
 
 				parameter[k] = middle + (j ? 0.01f : -0.01f);
-				cn_learner_forward(l, sample, SAMPLES, ANCHORS, far, near, err);
+				cn_learner_forward(l, sample, SAMPLES, ANCHORS, 0, far, near, err);
 				side[j] = weighed(targets ? near : far, w, through);
 			}
 			parameter[k] = middle;
@@ -268,7 +268,7 @@ follows(struct cn_err *err)
 	fill(x, SAMPLES * IN, 8);
 	fill(w, SAMPLES * OUT, 9);
 	list(x, sample);
-	cn_learner_forward(l, sample, SAMPLES, ANCHORS, z, anchor, err);
+	cn_learner_forward(l, sample, SAMPLES, ANCHORS, 0, z, anchor, err);
 	const struct cn_network_tensor running = cn_network_tensor(network, last);
 	const size_t bytes = cn_shape_count(&running.shape) * sizeof(float);
 
@@ -277,7 +277,7 @@ follows(struct cn_err *err)
 	TAP_OK(memcmp(before, running.data, bytes) == 0 && before[0] != 1, "running statistics: once for each chunk");
 	for (int i = 0; i < 20; i++)
 		cn_learner_move(l, &rates);
-	cn_learner_forward(l, sample, SAMPLES, ANCHORS, again, anchor, err);
+	cn_learner_forward(l, sample, SAMPLES, ANCHORS, 0, again, anchor, err);
 	TAP_OK(memcmp(z, again, sizeof z) != 0, "the momentum encoder follows");
 	cn_learner_free(l);
 	cn_model_free(m);
