@@ -38,6 +38,8 @@ struct cn_term {
 	double total[CN_LOSS_TOTALS];	/* sums of what tally counted over all anchors */
 };
 
+struct cn_redundancy;
+
 struct cn_parameter {
 	const char *key;		/* NULL ends the list */
 	double fallback, min, max;
@@ -58,10 +60,16 @@ struct cn_loss {
 
 	/* For losses that are no such mean: adds what has to be known of all anchors before run is asked. */
 	void (*tally)(const struct cn_term *term, const struct cn_anchor *anchor, double *total);
+
+	/*
+	 * Instead of these, for losses of the dimensions (loss/redundancy.h): the loss of the views z (2 rows, dim), not
+	 * brought to unit length.  The term's weight times its gradient is added to dz.
+	 */
+	double (*whole)(const struct cn_term *term, struct cn_redundancy *room, size_t rows, const float *z, float *dz);
 };
 
 /* Ends with a loss without name. */
-extern const struct cn_loss cn_softmax_losses[], cn_margin_losses[];
+extern const struct cn_loss cn_softmax_losses[], cn_margin_losses[], cn_redundancy_losses[];
 
 /* Not to be compared with: the anchor, and what was made of its sample before. */
 static inline bool

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "loss/objective.h"
+#include "loss/redundancy.h"
 #include "loss/spec.h"
 #include "tensor/blas.h"
 #include "tensor/kernel.h"
@@ -27,6 +28,8 @@ struct cn_objective {
 	struct cn_term term[CN_SPEC_TERMS];
 	size_t terms;
 	bool counts;			/* some loss has to count first */
+	bool pairs;			/* some loss is one of cosines */
+	struct cn_redundancy *whole;	/* where the others compute, or NULL */
 	float *u, *length;		/* views at unit length (2B, dim); their lengths before */
 	float *target, *ignored;	/* targets likewise, or NULL without any */
 	float *v, *v_length;		/* further negatives likewise (vectors, dim) */
@@ -94,9 +97,16 @@ cn_objective_new(const char *words, const struct cn_objective_sizes *sizes, stru
 		return NULL;
 	}
 	o->terms = (size_t)terms;
-	for (size_t t = 0; t < o->terms; t++)
+	for (size_t t = 0; t < o->terms; t++) {
 		o->counts |= o->term[t].loss->tally != NULL;
-	return o;
+		o->pairs |= o->term[t].loss->run != NULL;
+		if (o->term[t].loss->whole && !o->whole)
+			o->whole = cn_redundancy_new(sizes->rows, sizes->dim, pool, err);
+	}
+	if (!err->code)
+		return o;
+	cn_objective_free(o);
+	return NULL;
 }
 
 void
@@ -109,6 +119,7 @@ cn_objective_free(struct cn_objective *o)
 
 	for (size_t i = 0; i < sizeof(block) / sizeof(*block); i++)
 		cn_mem_free(block[i]);
+	cn_redundancy_free(o->whole);
 	cn_mem_free(o);
 }
 
@@ -288,7 +299,7 @@ judge(struct cn_objective *o, struct cn_anchor *a, float *s, float *e, float *ro
 		a->label = labels(o, term);
 		if (term->loss->shares && term->parameter[0] > 0)
 			a->partner_share = cn_rng_exp(o->partner[a->self] / term->parameter[0] - o->spread[t][a->self >= o->batch.rows]);
-		if (counted || has_positive(a))
+		if (counted || (term->loss->run && has_positive(a)))
 			loss = scale * term->loss->run(term, a, c, c + a->candidates);
 		else
 			memset(c, 0, all * sizeof *c);
@@ -392,7 +403,7 @@ sweep(struct cn_objective *o, bool counting)
 		o->m = o->views - o->first < o->anchors ? o->views - o->first : o->anchors;
 		cn_pool_run(o->pool, parts(o->views, COLUMNS) + parts(o->memory.n, COLUMNS), cosine_part, o);
 		cn_pool_run(o->pool, parts(o->m, ROWS), judge_part, o);
-		if (counting)
+		if (counting || !o->pairs)
 			continue;
 		if (!o->batch.target)
 			cn_pool_run(o->pool, parts(o->views, COLUMNS), candidate_part, o);
@@ -464,6 +475,21 @@ add_up(const struct cn_objective *o, struct cn_objective_result *result)
 		.negative = sum.negative / views, .extra = sum.extra / views, .accuracy = sum.accuracy / views };
 }
 
+/* Losses of the dimensions, and their gradient; returns the former. */
+static double
+run_whole(struct cn_objective *o)
+{
+	double loss = 0;
+
+	for (size_t t = 0; t < o->terms; t++) {
+		const struct cn_term *term = &o->term[t];
+
+		if (term->loss->whole)
+			loss += term->weight * term->loss->whole(term, o->whole, o->batch.rows, o->batch.z, o->batch.dz);
+	}
+	return loss;
+}
+
 /* What the batch consists of. */
 static void
 take(struct cn_objective *o, const struct cn_objective_batch *batch)
@@ -496,4 +522,5 @@ cn_objective_run(struct cn_objective *o, const struct cn_objective_batch *batch,
 		cn_pool_run(o->pool, parts(o->extra.n_gradient, UNITS), extra_part, o);
 	}
 	add_up(o, result);
+	result->loss += run_whole(o);
 }

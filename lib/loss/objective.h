@@ -14,6 +14,8 @@
  *
  *	loss_a = ln( sum over k != a of e^s_ak  +  sum over j of w_j e^(u_a . v_j / temperature - logq_j) ) - s_ap
  *
+ * Losses of the dimensions (vicreg, barlow; loss/redundancy.h) see the anchors' vectors as they are, and no further negatives.
+ *
  * Targets t_k (of a momentum encoder, or in front of a predictor) may stand for the views as candidates: u_a . t_k in place
  * of u_a . u_k, with nothing learned through them.  What is remembered of batches before (loss/memory.h) are further
  * candidates of every anchor, negatives unless of its label; what was made of the anchor's own sample is left out.

@@ -18,6 +18,9 @@ listed(size_t i)
 	for (const struct cn_loss *l = cn_margin_losses; l->name; l++)
 		if (i-- == 0)
 			return l;
+	for (const struct cn_loss *l = cn_redundancy_losses; l->name; l++)
+		if (i-- == 0)
+			return l;
 	return NULL;
 }
 

@@ -115,7 +115,8 @@ END"
 	: >models
 	ok "cn-augment --epochs 6 --shuffle -o p.cns $CN_FIXTURES/demo.cns"
 	for loss in infonce npairs supcon nca decoupled decoupled:sigma=0.5 debiased hcl triplet triplet:kind=semihard,labels=yes \
-		triplet:kind=batch-hard margin contrastive multi-similarity circle self-adversarial alignment 'infonce + 2*uniformity'; do
+		triplet:kind=batch-hard margin contrastive multi-similarity circle self-adversarial alignment 'infonce + 2*uniformity' \
+		vicreg barlow 'infonce + 0.1*vicreg'; do
 		for t in 1 3; do ok "cn-train -q -T$t $arch --loss '$loss' --log log -o $t.safetensors p.cns"; done
 		same 1.safetensors 3.safetensors
 		tail -c 1000 1.safetensors | md5sum >>models
@@ -132,7 +133,7 @@ END"
 	run_line "cn-train --help"
 	while read -r name rest; do
 		grep -q "^.It Cm $name" "$CN_ROOT/man/cn-train.1.in" || { echo "$name $rest"; return 1; }
-	done < <(sed -n '/name = "/s/.*\.name = "\([a-z-]*\)".*/\1/p' "$CN_ROOT"/lib/loss/softmax.c "$CN_ROOT"/lib/loss/margin.c)
+	done < <(sed -n '/name = "/s/.*\.name = "\([a-z-]*\)".*/\1/p' "$CN_ROOT"/lib/loss/softmax.c "$CN_ROOT"/lib/loss/{margin,redundancy}.c)
 }
 
 @test "train: the manual names every layer, and every preset with its words" {
