@@ -197,6 +197,7 @@ open_trainer(struct job *job, struct cn_err *err)
 		.arch = c->arch, .head = c->head, .init = c->init, .freeze = freeze(c), .batch = (size_t)c->batch,
 		.loss = c->loss, .temperature = c->temperature, .seed = (uint64_t)c->common.seed,
 		.learner = learner(c), .queue = (size_t)c->queue, .clip = c->clip_norm, .schedule = schedule(c, job->steps),
+		.measure = c->log != NULL,
 	};
 	const struct cn_feed_config feed = { .rows = (size_t)c->batch, .limit = (uint64_t)c->common.rows,
 		.batches = (uint64_t)c->steps * (uint64_t)c->accumulate };
@@ -221,7 +222,7 @@ open_outputs(struct job *job, struct cn_err *err)
 static void
 write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err)
 {
-	static const char names[] = "step\tloss\tlr\tpos_sim\tneg_sim\taccuracy\tgrad_norm";
+	static const char names[] = "step\tloss\tlr\tpos_sim\tneg_sim\taccuracy\tgrad_norm\talignment\tuniformity\trank";
 	const struct cn_objective_result *l = &r->loss;
 	const int extra = cn_trainer_slots(job->trainer) > 0;
 	char line[512];
@@ -232,12 +233,21 @@ write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err
 		cn_output_write(job->log, names, strlen(names), err);
 		cn_output_write(job->log, extra ? "\textra_sim\n" : "\n", extra ? 11 : 1, err);
 	}
-	int n = snprintf(line, sizeof line, "%llu\t%.6f\t%.9g\t%.6f\t%.6f\t%.6f\t%.6g", (unsigned long long)r->step, l->loss, r->lr,
-		l->positive, l->negative, l->accuracy, r->gradient);
+	int n = snprintf(line, sizeof line, "%llu\t%.6f\t%.9g\t%.6f\t%.6f\t%.6f\t%.6g\t%.6f\t%.6f\t%.4f",
+		(unsigned long long)r->step, l->loss, r->lr, l->positive, l->negative, l->accuracy, r->gradient, r->spread.alignment,
+		r->spread.uniformity, r->spread.rank);
 
 	n += extra ? snprintf(line + n, sizeof line - (size_t)n, "\t%.6f", l->extra) : 0;
 	line[n++] = '\n';
 	cn_output_write(job->log, line, (size_t)n, err);
+}
+
+static void
+warn(const struct cn_trainer_report *r, struct cn_progress *progress)
+{
+	cn_progress_pause(progress);
+	cn_tool_say(&tool, "the vectors have collapsed: their effective rank is %.2f at step %llu; try a lower --lr, a higher --temperature, "
+		"or a loss that spreads them, as '+ uniformity' or '+ 0.1*vicreg'", r->spread.rank, (unsigned long long)r->step);
 }
 
 static void
@@ -289,6 +299,8 @@ train(struct job *job, struct cn_err *err)
 			write_log(job, &report, err);
 			keep(job, err);
 		}
+		if (report.collapsed)
+			warn(&report, &progress);
 		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
 		cn_progress_add(&progress, batch->rows);
 	}

@@ -379,6 +379,13 @@ cn_progress_add(struct cn_progress *progress, unsigned long long n)
 }
 
 void
+cn_progress_pause(struct cn_progress *progress)
+{
+	if (progress->on == PROGRESS_LINE)
+		say("\r\033[K");
+}
+
+void
 cn_progress_end(struct cn_progress *progress)
 {
 	if (!progress->on)

@@ -9,6 +9,11 @@
 
 #include "base/banned.h"
 
+enum { CHECK_EACH = 10, CHECKS = 5, CHECK_DIM = 4, CHECK_ROWS = 8 };	/* for collapse; see trainer.h */
+
+#define LEAST_RANK 1.05			/* all on a line; small networks begin near 1.5 */
+#define LEAST_RANK_LABELLED 0.5		/* anything but 0 */
+
 struct cn_trainer {
 	struct cn_trainer_config config;
 	struct cn_reader *in, *bank;
@@ -17,6 +22,7 @@ struct cn_trainer {
 	struct cn_learner *learner;
 	struct cn_objective *loss;
 	struct cn_memory memory;	/* of length 0 without a queue */
+	struct cn_spread *spread;
 	struct cn_extra extra;
 	const void **sample;	/* what goes through the network: 2B views, then further negatives */
 	int32_t *label;		/* of each view, or NULL where the loss needs none */
@@ -28,6 +34,7 @@ struct cn_trainer {
 	uint64_t step;
 	size_t taken;		/* batches of the step, */
 	struct cn_objective_result mean;	/* and their mean so far */
+	int low;		/* checks in a row with too low a rank, CHECKS = told */
 };
 
 /* Rows of one epoch, as cn-augment notes them; all rows when it does not. */
@@ -137,6 +144,7 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 	t->dz = cn_mem_array(samples, t->dim * sizeof(float), err);
 	if (bank)
 		cn_model_check_rows(t->model, bank, cn_schema_find(&bank->schema, "x"), cn_reader_name(t->bank), err);
+	t->spread = cn_spread_new(rows, t->dim, t->pool, err);
 	if (make_learner(t, samples, err) != 0)
 		return -1;
 	return make_loss(t, vectors - 2 * rows, err);
@@ -172,6 +180,7 @@ cn_trainer_free(struct cn_trainer *t)
 	cn_learner_free(t->learner);
 	cn_model_free(t->model);
 	cn_objective_free(t->loss);
+	cn_spread_free(t->spread);
 	cn_memory_release(&t->memory);
 	cn_extra_release(&t->extra);
 	cn_mem_free((void *)t->sample);
@@ -241,6 +250,22 @@ compare(struct cn_trainer *t, const struct cn_batch *batch, struct cn_objective_
 	cn_memory_push(&t->memory, t->z + batch->rows * t->dim, ids(t, batch), t->label, batch->rows);
 }
 
+/* Each step if somebody wants to know how the candidates lie, in its last batch; and where their rank is due to be checked. */
+static void
+watch(struct cn_trainer *t, size_t rows, struct cn_trainer_report *report)
+{
+	const bool due = t->step % CHECK_EACH == CHECK_EACH - 1 && t->low < CHECKS;
+
+	if (t->config.measure)
+		cn_spread_measure(t->spread, t->z, rows, &report->spread);
+	else if (due)
+		report->spread.rank = cn_spread_rank(t->spread, t->z, rows);
+	if (!due || t->dim < CHECK_DIM || rows < CHECK_ROWS)
+		return;
+	t->low = report->spread.rank < (t->label ? LEAST_RANK_LABELLED : LEAST_RANK) ? t->low + 1 : 0;
+	report->collapsed = t->low == CHECKS;
+}
+
 static int
 refuse_step(const struct cn_trainer *t, const struct cn_batch *batch, const char *what, struct cn_err *err)
 {
@@ -298,6 +323,7 @@ cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_tr
 	add(t, &report->loss);
 	if (t->taken < t->config.learner.batches)
 		return 0;
+	watch(t, batch->rows, report);
 	report->loss = t->mean;
 	report->gradient = cn_learner_slope(t->learner);
 	if (!isfinite(report->gradient))

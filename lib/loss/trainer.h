@@ -21,6 +21,7 @@
 #include "base/pool.h"
 #include "loss/objective.h"
 #include "loss/learner.h"
+#include "loss/spread.h"
 #include "nn/network.h"
 #include "nn/schedule.h"
 #include "stream/batch.h"
@@ -40,6 +41,7 @@ struct cn_trainer_config {
 	double clip;			/* longest gradient, 0 = any */
 	struct cn_schedule schedule;
 	uint64_t seed;			/* of a new network's weights, and of dropout */
+	bool measure;			/* the spread of every step's vectors */
 };
 
 struct cn_trainer_report {
@@ -48,6 +50,8 @@ struct cn_trainer_report {
 	double lr;
 	double gradient;		/* Euclidean norm over all weights, before it is clipped */
 	struct cn_objective_result loss;
+	struct cn_spread_result spread;	/* with measure; of the views as candidates, in the step's last batch */
+	bool collapsed;			/* spread.rank is below what can be learned from, again and again; told once */
 };
 
 /*
@@ -60,7 +64,14 @@ uint64_t cn_trainer_steps(const struct cn_reader *in, size_t batch, uint64_t lim
 struct cn_trainer *cn_trainer_new(const struct cn_trainer_config *config, struct cn_reader *in, struct cn_reader *bank,
 	struct cn_pool *pool, struct cn_err *err);
 
-/* Takes a full batch, and makes a step with the last of those that config.learner.batches asks for.  A loss or gradient that is not finite is an error that names the rows.  0 or -1. */
+/*
+ * Takes a full batch, and makes a step with the last of those that config.learner.batches asks for.  A loss or gradient that is
+ * not finite is an error that names the rows.  0 or -1.
+ *
+ * The vectors have collapsed when at five checks in a row, ten steps apart, their rank is below 1.05, all on a line; with a
+ * loss that takes labels, to which two clusters may be enough, when it is 0.  Heads of fewer than 4 numbers and batches of
+ * fewer than 8 rows are not checked.
+ */
 int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, struct cn_trainer_report *report,
 	struct cn_err *err);
 
