@@ -56,6 +56,10 @@ full: check
 bench: all
 	@set -e; for script in tests/bench/*.sh; do echo "== $$script"; $$script; done
 
+## objectives: compare what several losses learn, on CIFAR-10 (an hour; goes on where it stopped)
+objectives: all
+	@tests/workflows/objectives.sh
+
 ## asan: build with address and undefined behaviour sanitizers into build/asan
 asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SANITIZE='-fsanitize=address,undefined \
@@ -129,5 +133,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
-.PHONY: all help deps demo check full bench asan fuzz units fuzzers benches install uninstall clean
+.PHONY: all help deps demo check full bench objectives asan fuzz units fuzzers benches install uninstall clean
 .SECONDARY:
