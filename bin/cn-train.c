@@ -34,8 +34,8 @@ static const struct cn_opt opts[] = {
 	{ 0, "loss", CN_TEXT(loss), "words", "infonce", .help = "Minimise this, a sum of losses as 'hcl:beta=1 + 0.1*uniformity'" },
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "Divide similarities by this" },
 	{ 0, "batch", CN_INT(batch), "rows", "256", 2, 65536, .help = "Compare this many rows with each other" },
-	{ 0, "accumulate", CN_INT(accumulate), "batches", "1", 1, 1e6, .help = "Make one step of the mean gradient of so many batches" },
-	{ 0, "queue", CN_INT(queue), "rows", "0", 0, 16777216, .help = "Compare with the pos of so many earlier rows, too" },
+	{ 0, "accumulate", CN_INT(accumulate), "batches", "1", 1, 1000, .help = "Make one step of the mean gradient of so many batches" },
+	{ 0, "queue", CN_INT(queue), "rows", "0", 0, 1048576, .help = "Compare with the pos of so many earlier rows, too" },
 	{ 0, "chunk", CN_INT(chunk), "samples", "0", 0, 9e15,
 		.help = "Put so many samples at once through the network, twice, to save memory; 0 for all" },
 	{ 0, "bank", CN_PATH(bank), "file", .help = "Find the samples that neg_id names in this stream" },
@@ -54,7 +54,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "gamma", CN_REAL(gamma), "number", "0.1", 0, 1, .help = "Multiply the rate by this at each milestone" },
 	{ 0, "weight-decay", CN_REAL(weight_decay), "number", "1e-6", 0, 1000, .help = "Pull the weights towards 0 by this part" },
 	{ 0, "decay-of", CN_CHOICE(decay_of), "which", "auto", .choices = "auto|all|weights",
-		.help = "Decay all, or neither biases nor batch norm, as is auto in lars and lamb" },
+		.help = "Decay all, or neither biases nor norms, as is auto in lars and lamb" },
 	{ 0, "clip-norm", CN_REAL(clip_norm), "length", "0", 0, 1e30, .help = "Shorten a longer gradient to this, 0 for none" },
 	{ 0, "ema", CN_REAL(ema), "decay", "0", 0, 0.9999999,
 		.help = "Write the exponential moving average of the weights, keeping this part each step" },
@@ -147,6 +147,9 @@ refuse_steps(const struct job *job, struct cn_err *err)
 		return cn_err_set(err, CN_FAILED, "%s has no rows", name);
 	if (got > 0 && cn_reader_rows_hint(job->in) == 0 && job->c->steps == 0)
 		return cn_err_set(err, CN_USAGE, "%s does not say how many rows it has, which the schedule needs; give --steps", name);
+	if (job->c->common.rows && job->c->common.rows < job->c->accumulate * job->c->batch)
+		return cn_err_set(err, CN_FAILED, "-n %lld is less than %lld batch%s of %lld", job->c->common.rows, job->c->accumulate,
+			job->c->accumulate > 1 ? "es" : "", job->c->batch);
 	if (job->c->accumulate > 1)
 		return cn_err_set(err, CN_FAILED, "%s has fewer rows than %lld batches of %lld; lower --accumulate or --batch", name,
 			job->c->accumulate, job->c->batch);
@@ -294,7 +297,14 @@ train(struct job *job, struct cn_err *err)
 
 	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)(job->c->accumulate * job->c->batch));
 	resume(job, &progress, err);
-	while (cn_feed_next(job->feed, &batch, err) > 0 && cn_trainer_step(job->trainer, batch, &report, err) == 0) {
+	uint64_t given = cn_trainer_done(job->trainer);
+
+	/* what is left over is read all the same, for the end of the stream to be seen */
+	while (cn_feed_next(job->feed, &batch, err) > 0) {
+		if (given++ >= job->steps * (uint64_t)job->c->accumulate)
+			continue;
+		if (cn_trainer_step(job->trainer, batch, &report, err) != 0)
+			break;
 		if (report.complete) {
 			write_log(job, &report, err);
 			keep(job, err);

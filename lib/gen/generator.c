@@ -230,7 +230,8 @@ look_at_mined(struct cn_generator *g, struct cn_err *err)
 	if (g->neg >= 0) {
 		for (size_t i = 0; i < n; i++)
 			memcpy(g->sample + i * mined * sample, cn_batch_at(&g->rows, g->neg, i), mined * sample);
-		if (cn_encoder_embed(g->config.encoder, g->sample, n * mined, CN_ENCODER_HEAD, g->mined, err) < 0)
+		if (cn_encoder_check_rows(g->config.encoder, &g->rows, g->neg, cn_reader_name(g->in), err) < 0
+		    || cn_encoder_embed(g->config.encoder, g->sample, n * mined, CN_ENCODER_HEAD, g->mined, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < n && g->neg_id >= 0; i++)

@@ -2,8 +2,9 @@
  * anchor - one view against everything it is compared with, and the losses that look at nothing else.
  *
  * Candidates are the other views of the batch, what is remembered of batches before (but for the anchor's own
- * sample), and the further negatives of the anchor's row.  Positive are, with labels, the first two where they have the same
- * label (>= 0), and otherwise the other view of the same row; the rest are negatives.  A loss gives its value and its derivatives by the similarities; loss/objective.h does the rest.
+ * sample), and the further negatives of the anchor's row.  Positive are, with labels, those of the first two kinds
+ * that have the same label (>= 0), and otherwise the other view of the same row; the rest are negatives.  A loss
+ * gives its value and its derivatives by the similarities; loss/objective.h does the rest.
  */
 #ifndef CN_LOSS_ANCHOR_H
 #define CN_LOSS_ANCHOR_H

@@ -172,10 +172,16 @@ cn_learner_targets(const struct cn_learner *l)
 	return l->momentum || l->parts > PREDICTOR;
 }
 
+/* Where the chunk ends that begins at at, of n samples: chunks are as few as possible, and as alike. */
 static size_t
-chunk_at(const struct cn_learner *l, size_t at, size_t end)
+chunk_end(const struct cn_learner *l, size_t at, size_t n)
 {
-	return end - at < l->chunk ? end - at : l->chunk;
+	const size_t chunks = (n + l->chunk - 1) / l->chunk;
+	size_t i = at * chunks / n;
+
+	while (n * i / chunks <= at)
+		i++;
+	return n * i / chunks;
 }
 
 /* Samples [at, at + m) through the encoder. */
@@ -217,12 +223,15 @@ cn_learner_forward(struct cn_learner *l, const void *const *sample, size_t n, si
 	l->learned = l->momentum ? views : n;
 	if (l->momentum) {
 		cn_average_swap(l->momentum);
-		for (size_t at = 0; at < n && !err->code; at += l->chunk)
-			encode(l, at, chunk_at(l, at, n), z + at * l->dim, err);
+		for (size_t at = 0, end; at < n && !err->code; at = end) {
+			end = chunk_end(l, at, n);
+			encode(l, at, end - at, z + at * l->dim, err);
+		}
 		cn_average_swap(l->momentum);
 	}
-	for (size_t at = 0; at < l->learned && !err->code; at += l->chunk) {
-		const size_t m = chunk_at(l, at, l->learned);
+	for (size_t at = 0, end; at < l->learned && !err->code; at = end) {
+		end = chunk_end(l, at, l->learned);
+		const size_t m = end - at;
 		float *to = predicts ? l->head : (l->momentum ? anchor : z) + at * l->dim;
 
 		if (encode(l, at, m, to, err) != 0)
@@ -272,8 +281,9 @@ replay(struct cn_learner *l, const float *dz, struct cn_err *err)
 
 	for (size_t i = 0; i < l->parts; i++)
 		exchange_running(&l->part[i], l->part[i].running, false);
-	for (size_t at = 0; at < l->learned; at += l->chunk) {
-		const size_t m = chunk_at(l, at, l->learned);
+	for (size_t at = 0, end; at < l->learned; at = end) {
+		end = chunk_end(l, at, l->learned);
+		const size_t m = end - at;
 
 		if (encode(l, at, m, head, err) != 0 || (head && predict(l, at, m, head, NULL, err) != 0) || back(l, at, m, dz, err) != 0)
 			return -1;

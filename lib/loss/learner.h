@@ -34,7 +34,7 @@ struct cn_learner_config {
 	const char *predictor;		/* words as of a network, "" = none; as wide as the head */
 	double momentum;		/* decay of the momentum encoder, 0 = none */
 	double average;			/* decay of the moving average of the weights that is saved; 0 = the last weights are */
-	size_t chunk;			/* samples that go through at once, 0 = all */
+	size_t chunk;			/* at most so many samples go through at once, in chunks as alike as can be; 0 = all */
 	size_t samples;			/* there are never more at once */
 	size_t batches;			/* whose gradients are averaged for one step, at least 1 */
 	struct cn_optimizer_config optimizer;

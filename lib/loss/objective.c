@@ -132,6 +132,12 @@ cn_objective_labelled(const struct cn_objective *o)
 	return false;
 }
 
+bool
+cn_objective_compares(const struct cn_objective *o)
+{
+	return o->pairs;
+}
+
 static size_t
 parts(size_t n, size_t of)
 {

@@ -90,6 +90,7 @@ struct cn_objective *cn_objective_new(const char *words, const struct cn_objecti
 int cn_objective_check(const char *words, struct cn_err *err);
 
 bool cn_objective_labelled(const struct cn_objective *objective);	/* needs labels */
+bool cn_objective_compares(const struct cn_objective *objective);	/* some loss is one of cosines, not all of the dimensions */
 
 /*
  * The loss of a batch and its gradient.  Input must be finite (the result is not finite otherwise).  Vectors

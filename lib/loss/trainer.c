@@ -73,6 +73,8 @@ check_fields(struct cn_trainer *t, struct cn_err *err)
 	if (cn_schema_find(schema, "epoch") >= 0
 	    && cn_schema_need(schema, name, "epoch", CN_DTYPE_U32, 0, NULL, err) < 0)
 		return -1;
+	if (cn_schema_find(schema, "id") >= 0 && cn_schema_need(schema, name, "id", CN_DTYPE_U64, 0, NULL, err) < 0)
+		return -1;
 	return 0;
 }
 
@@ -124,6 +126,9 @@ make_loss(struct cn_trainer *t, size_t vectors, struct cn_err *err)
 	t->loss = cn_objective_new(t->config.loss, &sizes, t->pool, err);
 	if (t->loss && cn_objective_labelled(t->loss))
 		need_labels(t, err);
+	if (t->loss && !cn_objective_compares(t->loss) && (t->config.queue || t->config.learner.momentum > 0))
+		return cn_err_set(err, CN_USAGE, "%s: no loss of --loss '%s' compares anchors with anything; leave it out",
+			t->config.queue ? "--queue" : "--momentum-encoder", t->config.loss);
 	t->id = cn_schema_find(cn_reader_schema(t->in), "id");
 	return err->code ? -1 : cn_memory_init(&t->memory, t->config.queue, t->dim, t->id >= 0, t->label != NULL, err);
 }

@@ -75,7 +75,10 @@ struct cn_trainer *cn_trainer_new(const struct cn_trainer_config *config, struct
 int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, struct cn_trainer_report *report,
 	struct cn_err *err);
 
-/* Writes the model into an output that the caller opened and finishes; its history is that of the inputs and the initial model, and node (what the program says of itself). */
+/*
+ * Writes the model into an output that the caller opened and finishes; its history is that of the inputs and the
+ * initial model, and node (what the program says of itself).
+ */
 int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, struct cn_err *err);
 
 /*

@@ -54,7 +54,7 @@ read_fraction(const char *at, double *value)
 	char *end;
 
 	*value = strtod(at, &end);
-	return strspn(at, "0123456789.") == strlen(at) && end > at && *end == '\0' && *value < 1;
+	return strspn(at, "0123456789.") == strlen(at) && end > at && *end == '\0' && (float)*value < 1;
 }
 
 /* "32/2x5" behind a colon: a number, then what the kind may have of stride and a number behind x. */
@@ -89,7 +89,7 @@ refuse_word(const char *word, struct cn_err *err)
 	at = 0;
 	for (size_t i = 0; cn_preset_name(i); i++)
 		at += (size_t)snprintf(whole + at, sizeof whole - at, "%s%s", i ? ", " : "", cn_preset_name(i));
-	return cn_err_set(err, CN_USAGE, "no layer '%s'; there are %s; and, as the whole of --arch, %s (see cn-model(5))", word, known,
+	return cn_err_set(err, CN_USAGE, "no layer '%s'; there are %s; and, as the whole of --arch, %s (see cn-train(1))", word, known,
 		whole);
 }
 
@@ -97,8 +97,11 @@ int
 cn_layer_read(struct cn_layer *l, const char *word, struct cn_err *err)
 {
 	l->kind = find_kind(word);
-	if (!l->kind || !read_operand(l, word + strlen(l->kind->word)))
+	if (!l->kind)
 		return refuse_word(word, err);
+	if (!read_operand(l, word + strlen(l->kind->word)))
+		return cn_err_set(err, CN_USAGE, "layer '%s' is written %s%s; cn-train(1) tells what each number may be", word, l->kind->word,
+			l->kind->grammar);
 	l->out = l->in;
 	return l->kind->fit ? l->kind->fit(l, word, err) : 0;
 }

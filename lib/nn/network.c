@@ -208,7 +208,7 @@ check_ends(const struct cn_network *net, struct cn_err *err)
 	const struct cn_extent end = extent_now(net);
 
 	if (net->trunk == 0)
-		return cn_err_set(err, CN_USAGE, "a network needs a layer at least; describe it with --arch");
+		return cn_err_set(err, CN_USAGE, "a network needs a layer at least, as 'linear:64'");
 	if (end.height * end.width != 1)
 		return cn_err_set(err, CN_USAGE, "the network ends in a map of %zu by %zu; put gap, flatten or linear behind", end.height, end.width);
 	return 0;

@@ -80,7 +80,7 @@ n.save("rows.npy", x), n.save("one.npy", x[:, 2])'
 		h["head.0.bias"]["shape"] = [4294967312]|tensor 'head.0.bias': extent
 		h["head.0.bias"]["dtype"] = "I32"|tensor 'head.0.bias' is i32 [16] where f32 [16] is needed
 		h["head.0.weight"]["shape"] = [256]|tensor 'head.0.weight' is f32 [256] where f32 [16,16] is needed
-		h["__metadata__"]["cn.arch"] = "conv:-8 conv:16/2 gap"|no layer 'conv:-8'
+		h["__metadata__"]["cn.arch"] = "conv:-8 conv:16/2 gap"|layer 'conv:-8' is written conv:C
 		h["__metadata__"]["cn.arch"] = "conv:8 conv:16/2"|the network ends in a map of 8 by 8
 		h["__metadata__"]["cn.arch"] = "conv:9 conv:16/2 gap"|tensor 'trunk.0.conv.weight' is f32 [8,3,3,3] where f32 [9,3,3,3] is needed
 		h["__metadata__"]["cn.arch"] = "conv:8 res:16/2 gap"|12 tensors where its cn.arch and cn.head ask for

@@ -210,7 +210,10 @@ x[41, 2] = 50; n.save("bad.npy", x)'
 		plain:6 gn:4 gap|layer 'gn:4': 6 channels do not fall into 4 groups
 		conv:8/4 max:5 gap|layer 'max:5' takes more than its map of 4 by 4
 		conv:8/4 avg:5/1 gap|layer 'avg:5/1' takes more than its map of 4 by 4
-		gap dropout:1|no layer 'dropout:1'; there are conv:C[/S][xK], res:C[/S],
+		gap dropout:1|layer 'dropout:1' is written dropout:P;
+		gap dropout:0.99999999|layer 'dropout:0.99999999' is written dropout:P;
+		max:17 gap|layer 'max:17' is written max:K[/S];
+		gap swirl:3|no layer 'swirl:3'; there are conv:C[/S][xK], res:C[/S],
 		gap swirl|as the whole of --arch, mlp, conv, resnet8,
 	END
 }
@@ -302,6 +305,23 @@ END"
 	ok "cn-train -q $flat --batch 50 --accumulate 2 --checkpoint state --every 100 -o m.safetensors $d"
 	ok "cn-train -q $flat --batch 50 --accumulate 2 --checkpoint state --every 100 --resume -o n.safetensors $d"
 	same m.safetensors n.safetensors
+}
+
+@test "train: what nothing would look at is refused, and ids that are none" {
+	d=$CN_FIXTURES/demo.cns
+	for option in '--queue 60' '--momentum-encoder 0.9'; do
+		refuses 2 "cn-train $arch --loss 'vicreg + barlow' $option -o m.safetensors $d" "${option% *}: no loss of --loss 'vicreg + barlow' compares"
+	done
+	ok "cn-cat --fields x,pos,label --rename label=id -o bad.cns $d"
+	refuses 1 "cn-train $arch --queue 60 -o m.safetensors bad.cns" "bad.cns: field 'id'"
+	refuses 1 "cn-train $arch -n 20 -o m.safetensors $d" '-n 20 is less than 1 batch of 40'
+	refuses 2 "cn-train $arch --predictor ' ' -o m.safetensors $d" 'a network needs a layer at least'
+}
+
+@test "train: batches that fill no step leave no trace" {
+	net="--arch 'conv:8/2 gap' --head 'linear:16 bn relu linear:8' --batch 25 --accumulate 3 --queue 30"
+	ok "cn-train -q $net -n 100 -o all.safetensors $CN_FIXTURES/demo.cns && cn-train -q $net -n 75 -o even.safetensors $CN_FIXTURES/demo.cns"
+	cmp <(tail -c 2300 all.safetensors) <(tail -c 2300 even.safetensors)
 }
 
 @test "train: a predictor is as wide as what it is compared with" {
