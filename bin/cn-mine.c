@@ -11,23 +11,53 @@
 
 struct config {
 	struct cn_common common;
-	const char *bank, *model;
-	int strategy, label_aware, policy, emit;
-	long long k, memory;
-	double margin, max_score, max_share;
+	struct cn_texts bank, guide;
+	struct cn_reals quota;
+	const char *model, *mix, *schedule, *ranks, *known, *weight;
+	int strategy, way, positive, group, label_aware, policy, emit, symmetric;
+	long long k, batch, depth, sample, strata, memory;
+	double margin, max_score, min_score, max_share, near, guide_margin, guide_share, known_bloom;
+	double power, temperature, simans_a, simans_b, nearest, farthest, diversity;
 };
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
-	{ 'b', "bank", CN_PATH(bank), "file", .help = "Choose negatives from the rows of this stream" },
-	{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = "random|hard|semihard", .help = "Choose by chance, the most similar, or the most similar below the positive" },
+	{ 'b', "bank", CN_PATHS(bank), "file", .help = "Choose negatives from the rows of this stream; may be repeated" },
+	{ 0, "batch", CN_INT(batch), "rows", "0", 0, 1 << 24, .help = "Choose among each so many rows of the input instead of a bank" },
+	{ 0, "quota", CN_REALS(quota), "shares", NULL, 0, 1e9, .help = "Share the negatives of a row among the banks in these proportions" },
+	{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = CN_STRATEGY_NAMES, .help = "Where candidates come from and how they are chosen" },
+	{ 0, "mix", CN_TEXT(mix), "mixture", .help = "Share the negatives of a row among strategies: 'random:0.5 hard:0.5'" },
+	{ 0, "schedule", CN_TEXT(schedule), "phases", .help = "Mixtures by row of the input: '0 random; 50000 random:0.5 hard:0.5'" },
 	{ 0, "k", CN_INT(k), "count", "16", 1, 65536, .help = "Choose this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Compare samples by the head of this encoder instead of comparing field z" },
 	{ 0, "emit", CN_CHOICE(emit), "what", "auto", .choices = "auto|id|value|z", .help = "Add beside the ids nothing, samples (neg), or vectors (neg_z); auto: samples where z was not compared" },
+	{ 0, "ranks", CN_TEXT(ranks), "from:to", .help = "Choose among the allowed candidates from this rank (0 is the best) to before that one" },
+	{ 0, "depth", CN_INT(depth), "ranks", "0", 0, 4294967294, .help = "Choose from no more than so many rows at the top of the bank, those passed over included, 0 for all" },
+	{ 0, "sample", CN_INT(sample), "rows", "0", 0, 1 << 24, .help = "Choose from so many random rows instead of the most similar ones, 0 for the strategy's own way" },
+	{ 0, "pick", CN_CHOICE(way), "way", "auto", .choices = "auto|top|random|softmax|simans|distance|strata|mmr|apart|dpp", .help = "Choose from the candidates in this way instead of the strategy's own" },
+	{ 0, "temperature", CN_REAL(temperature), "cosine", "0.1", 1e-6, 1e6, .help = "With softmax: chances are proportional to e^(score / temperature)" },
+	{ 0, "simans-a", CN_REAL(simans_a), "number", "10", 0, 1e9, .help = "With simans: how sharply chances fall off around the positive's score" },
+	{ 0, "simans-b", CN_REAL(simans_b), "cosine", "0", -2, 2, .help = "With simans: how far above the positive's score chances are greatest" },
+	{ 0, "nearest", CN_REAL(nearest), "distance", "0.5", 0, 2, .help = "With distance: take what is nearer as so far away" },
+	{ 0, "farthest", CN_REAL(farthest), "distance", "1.4", 0, 2, .help = "With distance: choose nothing so far away" },
+	{ 0, "strata", CN_INT(strata), "count", "4", 1, 65536, .help = "With strata: choose from so many equal parts of the candidates in turn" },
+	{ 0, "diversity", CN_REAL(diversity), "weight", "0.5", 0.001, 1, .help = "With mmr and dpp: weight of being different; with apart: least cosine distance" },
+	{ 0, "weight", CN_TEXT(weight), "field", .help = "With frequency: the field of the bank that counts how frequent a row is" },
+	{ 0, "power", CN_REAL(power), "exponent", "0.75", -10, 10, .help = "With frequency: chances are proportional to the weight to this power" },
 	{ 0, "label-aware", CN_FLAG(label_aware), .help = "Pass over candidates with the row's own label" },
-	{ 0, "margin", CN_REAL(margin), "cosine", "0", 0, 2, .help = "With semihard: stay below the positive's similarity by this much" },
-	{ 0, "max-score", CN_REAL(max_score), "cosine", "2", -1, 2, .help = "Pass over candidates more similar than this" },
+	{ 0, "group", CN_CHOICE(group), "relation", "any", .choices = "any|same|other", .help = "Choose only candidates of the row's own group, or only of others" },
+	{ 0, "known", CN_PATH(known), "file", .help = "Pass over known positives: a line per pair, two ids separated by a tab" },
+	{ 0, "symmetric", CN_FLAG(symmetric), .help = "Known pairs hold both ways round" },
+	{ 0, "known-bloom", CN_REAL(known_bloom), "rate", "0", 0, 0.5, .help = "Hold known pairs in a Bloom filter that errs at this rate, 0 for an exact set" },
+	{ 0, "positive", CN_CHOICE(positive), "what", "auto", .choices = "auto|field|known|label", .help = "Measure the positive by field pos or pos_z, by known pairs, or by the label" },
+	{ 0, "margin", CN_REAL(margin), "cosine", "-2", -2, 2, .help = "Stay below the positive's similarity by this much; -2 for no such guard" },
 	{ 0, "max-share", CN_REAL(max_share), "share", "0", 0, 1, .help = "Pass over candidates above this share of the positive's similarity, 0 for no such guard" },
+	{ 0, "max-score", CN_REAL(max_score), "cosine", "2", -1, 2, .help = "Pass over candidates more similar than this" },
+	{ 0, "min-score", CN_REAL(min_score), "cosine", "-2", -2, 1, .help = "Pass over candidates less similar than this" },
+	{ 0, "near", CN_REAL(near), "cosine", "2", -1, 2, .help = "Pass over candidates at least this similar to the positive" },
+	{ 0, "guide", CN_PATHS(guide), "file", .help = "Pass over what another model's vectors find too near: a stream of id and z; may be repeated" },
+	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
+	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
 	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", .help = "Where fewer than k are left: mark the rest as none, fail, repeat, or draw the rest by chance" },
 	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Refuse a bank that takes more memory than this" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
@@ -40,42 +70,126 @@ static const struct cn_tool tool = {
 	cn_writer_refuse_usage
 };
 
+/* "10:210", "10:" or ":210". */
+static void
+read_ranks(const char *text, struct cn_selector_config *s, struct cn_err *err)
+{
+	const char *colon = text ? strchr(text, ':') : NULL;
+	char *end = NULL;
+
+	if (!text)
+		return;
+	if (colon && text[0] != '-' && colon[1] != '-') {
+		s->first = strtoul(text, &end, 10);
+		if (end == colon)
+			s->end = strtoul(colon + 1, &end, 10);
+	}
+	if (!colon || !end || *end || (colon[1] && s->end <= s->first) || s->end > UINT32_MAX || s->first >= UINT32_MAX)
+		cn_err_set(err, CN_USAGE, "--ranks: '%s' is no range of ranks; write from:to, as in 10:210", text);
+}
+
+static struct cn_selector_config
+strategy_config(const struct config *c, struct cn_err *err)
+{
+	struct cn_selector_config s = {
+		.mixture = cn_mixture_of((enum cn_strategy)c->strategy), .k = (size_t)c->k,
+		.guard = { c->max_score, c->min_score, c->max_share, c->margin, false }, .way = (enum cn_way)c->way,
+		.ways = { c->temperature, c->simans_a, c->simans_b, c->nearest, c->farthest, (size_t)c->strata, c->diversity },
+		.depth = (size_t)c->depth, .sample = (size_t)c->sample, .policy = (enum cn_short)c->policy,
+		.seed = (uint64_t)c->common.seed, .spans = c->quota.n,
+	};
+
+	if (c->mix)
+		cn_mixture_read(&s.mixture, "--mix", c->mix, err);
+	if (c->schedule && !err->code)
+		cn_mixture_read(&s.mixture, "--schedule", c->schedule, err);
+	for (size_t i = 0; i < c->quota.n; i++)
+		s.span[i].share = c->quota.value[i];
+	read_ranks(c->ranks, &s, err);
+	return s;
+}
+
 /* What the options cannot say row by row. */
 static void
-check(const struct config *c, struct cn_err *err)
+check(const struct config *c, const struct cn_selector_config *s, struct cn_err *err)
 {
-	if (!c->bank)
+	const bool counts = cn_mixture_has(&s->mixture, CN_STRATEGY_FREQUENCY);
+	double total = 0;
+
+	for (size_t i = 0; i < c->quota.n; i++)
+		total += c->quota.value[i];
+	if (!c->bank.n && !c->batch)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream to choose from, "
 			"or the input file once more (a pipe cannot be read twice)");
-	if (c->margin > 0 && c->strategy != CN_STRATEGY_SEMIHARD)
-		cn_err_set(err, CN_USAGE, "--margin is for --strategy semihard");
-	if ((c->max_score <= 1 || c->max_share > 0) && c->strategy == CN_STRATEGY_RANDOM)
-		cn_err_set(err, CN_USAGE, "--max-score and --max-share are for --strategy hard or semihard");
+	if (c->bank.n && c->batch)
+		cn_err_set(err, CN_USAGE, "--batch chooses among the rows of the input: leave out --bank");
+	if (c->bank.n > CN_SPANS || c->guide.n > CN_MINER_GUIDES)
+		cn_err_set(err, CN_USAGE, "at most %d banks and %d guides are possible", CN_SPANS, CN_MINER_GUIDES);
+	if (c->quota.n && (c->quota.n != c->bank.n || !(total > 0)))
+		cn_err_set(err, CN_USAGE, "--quota needs one share for each --bank, not all 0");
+	if (c->mix && c->schedule)
+		cn_err_set(err, CN_USAGE, "--mix is a --schedule of one phase: give one of them");
+	if (counts != (c->weight != NULL))
+		cn_err_set(err, CN_USAGE, counts ? "--strategy frequency needs --weight: the field of the bank that counts" :
+			"--weight is for --strategy frequency");
+	if (counts && c->batch)
+		cn_err_set(err, CN_USAGE, "--strategy frequency needs a --bank");
+	if (c->known_bloom > 0 && (c->guide.n || c->positive == CN_POSITIVE_KNOWN))
+		cn_err_set(err, CN_USAGE, "--known-bloom cannot list the pairs that --guide and --positive known ask for: leave it out");
+	if (c->guide.n && !c->known)
+		cn_err_set(err, CN_USAGE, "--guide measures known positives: name their pairs with --known");
+	if (c->sample && c->depth)
+		cn_err_set(err, CN_USAGE, "--depth counts ranks in the whole bank, which --sample does not search");
+}
+
+/* The streams the negatives come from, and what speaks against them; freed by close_inputs. */
+static void
+open_inputs(struct cn_step *step, const struct config *c, struct cn_miner_config *m, struct cn_err *err)
+{
+	const struct cn_pairs_config pairs = { c->known, c->symmetric, c->known_bloom, !(c->known_bloom > 0), (uint64_t)c->memory };
+
+	for (size_t i = 0; i < c->bank.n && !err->code; i++)
+		m->bank[m->banks++] = cn_step_reader(step, c->bank.value[i], err);
+	for (size_t i = 0; i < c->guide.n && !err->code; i++)
+		m->guide_stream[m->guides++] = cn_step_reader(step, c->guide.value[i], err);
+	if (c->model && !err->code)
+		m->encoder = cn_encoder_load(c->model, step->pool, err);
+	cn_encoder_trace(m->encoder, c->model, step, err);
+	if (c->known && !err->code)
+		m->known = cn_pairs_read(&pairs, err);
+}
+
+static void
+close_inputs(struct cn_miner_config *m)
+{
+	for (size_t i = 0; i < m->banks; i++)
+		cn_reader_free(m->bank[i]);
+	for (size_t i = 0; i < m->guides; i++)
+		cn_reader_free(m->guide_stream[i]);
+	cn_encoder_free(m->encoder);
+	cn_pairs_free((struct cn_pairs *)m->known);
 }
 
 static struct cn_miner_config
-miner_config(const struct config *c, struct cn_encoder *encoder, struct cn_pool *pool)
+miner_config(const struct config *c, const struct cn_selector_config *s)
 {
-	const bool semihard = c->strategy == CN_STRATEGY_SEMIHARD;
-
 	return (struct cn_miner_config){
-		.strategy = { (enum cn_strategy)c->strategy, (size_t)c->k, { c->max_score, c->max_share, c->margin, semihard },
-			(enum cn_short)c->policy, (uint64_t)c->common.seed },
-		.emit = (enum cn_emit)c->emit, .label_aware = c->label_aware, .memory = (uint64_t)c->memory,
-		.encoder = encoder, .pool = pool,
+		.strategy = *s, .emit = (enum cn_emit)c->emit, .positive = (enum cn_positive)c->positive,
+		.group = (enum cn_relation)c->group, .label_aware = c->label_aware, .batch = c->batch > 0, .near = c->near,
+		.weight = c->weight, .power = c->power, .guide = { 2, -2, c->guide_share, c->guide_margin, false },
+		.memory = (uint64_t)c->memory,
 	};
 }
 
-/* The story in numbers: always if rows stayed short, else on request. */
+/* The story in numbers: a table on request; always if rows stayed short. */
 static void
 tell(const struct config *c, const struct cn_mine_counts *n)
 {
 	if (c->common.verbose)
-		cn_tool_say(&tool, "%llu rows got %llu negatives; passed over: %llu above the ceiling, %llu the row itself, "
-			"%llu with its content, %llu with its label",
-			(unsigned long long)n->anchors, (unsigned long long)n->picked,
-			(unsigned long long)n->dropped[CN_MINE_ABOVE], (unsigned long long)n->dropped[CN_MINE_SELF],
-			(unsigned long long)n->dropped[CN_MINE_CONTENT], (unsigned long long)n->dropped[CN_MINE_LABEL]);
+		cn_tool_say(&tool, "%llu rows got %llu negatives", (unsigned long long)n->anchors, (unsigned long long)n->picked);
+	for (unsigned i = 1; i < CN_MINE_TAKEN && c->common.verbose; i++)
+		if (n->dropped[i])
+			cn_tool_say(&tool, "passed over: %llu %s", (unsigned long long)n->dropped[i], cn_mine_reason_name((enum cn_mine_reason)i));
 	if (n->short_rows && !c->common.quiet)
 		cn_tool_say(&tool, "%llu of %llu rows had fewer than %lld candidates (see --short)",
 			(unsigned long long)n->short_rows, (unsigned long long)n->anchors, c->k);
@@ -83,11 +197,17 @@ tell(const struct config *c, const struct cn_mine_counts *n)
 
 /* Opens the output and says in its metadata what the numbers of neg_rule mean. */
 static void
-open_output(struct cn_step *step, const struct cn_miner *miner, struct cn_reader *bank, struct cn_err *err)
+open_output(struct cn_step *step, const struct cn_miner *miner, const struct cn_miner_config *m, struct cn_err *err)
 {
+	struct cn_reader *extra[CN_SPANS + CN_MINER_GUIDES];
 	struct cn_schema schema;
+	size_t n = 0;
 
-	if (err->code || cn_miner_schema(miner, &schema, err) < 0 || cn_step_output(step, &schema, &bank, 1, err) < 0)
+	for (size_t i = 0; i < m->banks; i++)
+		extra[n++] = m->bank[i];
+	for (size_t i = 0; i < m->guides; i++)
+		extra[n++] = m->guide_stream[i];
+	if (err->code || cn_miner_schema(miner, &schema, err) < 0 || cn_step_output(step, &schema, extra, n, err) < 0)
 		return;
 	cn_meta_set(cn_writer_meta(step->out), "mine.rules", CN_RULE_NAMES, err);
 }
@@ -98,30 +218,25 @@ main(int argc, char **argv)
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	struct cn_step step = { 0 };
-	struct cn_reader *bank = NULL;
-	struct cn_encoder *encoder = NULL;
 	struct cn_miner *miner = NULL;
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
+	const struct cn_selector_config strategy = strategy_config(&c, &err);
+	struct cn_miner_config config = miner_config(&c, &strategy);
 
 	cn_blas_begin();
-	check(&c, &err);
+	check(&c, &strategy, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
-		bank = cn_step_reader(&step, c.bank, &err);
-		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
-		cn_encoder_trace(encoder, c.model, &step, &err);
-		if (!err.code) {
-			const struct cn_miner_config config = miner_config(&c, encoder, step.pool);
-
-			miner = cn_miner_new(&config, step.in, bank, &err);
-		}
+		open_inputs(&step, &c, &config, &err);
+		config.pool = step.pool;
+		step.group = (size_t)c.batch;
+		miner = cn_miner_new(&config, step.in, &err);
 	}
-	open_output(&step, miner, bank, &err);
+	open_output(&step, miner, &config, &err);
 	cn_step_run(&step, cn_miner_make, miner, &err);
 	if (!err.code)
 		tell(&c, cn_miner_counts(miner));
 	cn_miner_free(miner);
-	cn_encoder_free(encoder);
-	const int status = cn_step_end(&step, &err);	/* notes in the output how the bank ended */
-	cn_reader_free(bank);
+	const int status = cn_step_end(&step, &err);	/* notes in the output how the banks ended */
+	close_inputs(&config);
 	return status;
 }

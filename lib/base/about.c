@@ -143,7 +143,7 @@ cn_about_complete(const struct cn_tool *tool)
 		printf("verb\t%s\n", tool->verbs);
 	for (const struct cn_opt *opt = tool->opts; opt->name; opt++)
 		printf("--%s\t%s\n", opt->name,
-			opt->choices ? opt->choices : opt->slot.type == CN_OPT_PATH ? "@path"
+			opt->choices ? opt->choices : opt->slot.type == CN_OPT_PATH || opt->slot.type == CN_OPT_PATHS ? "@path"
 			: opt->slot.type == CN_OPT_FLAG ? "" : "@value");
 	printf("--help\t\n--version\t\n");
 }

@@ -52,10 +52,21 @@ same(const struct file *a, const struct file *b)
 	return !S_ISCHR(a->status.st_mode) && !S_ISBLK(a->status.st_mode);
 }
 
+/* The i-th file an option names, or NULL. */
+static const char *
+path_at(const struct cn_opt *opt, const void *config, size_t i)
+{
+	const void *slot = (const char *)config + opt->slot.offset;
+
+	if (opt->slot.type == CN_OPT_PATHS)
+		return i < ((const struct cn_texts *)slot)->n ? ((const struct cn_texts *)slot)->value[i] : NULL;
+	return opt->slot.type == CN_OPT_PATH && i == 0 ? *(const char *const *)slot : NULL;
+}
+
 static const char *
 path_of(const struct cn_opt *opt, const void *config)
 {
-	return opt->slot.type == CN_OPT_PATH ? *(const char *const *)((const char *)config + opt->slot.offset) : NULL;
+	return path_at(opt, config, 0);
 }
 
 static bool
@@ -74,7 +85,8 @@ check_standard_input(const struct cn_tool *tool, const void *config, int n, char
 	for (int i = first; i < n; i++)
 		uses += !strcmp(words[i], "-");
 	for (const struct cn_opt *opt = tool->opts; opt->name; opt++)
-		uses += !opt->writes && path_of(opt, config) && !strcmp(path_of(opt, config), "-");
+		for (size_t i = 0; !opt->writes && path_at(opt, config, i); i++)
+			uses += !strcmp(path_at(opt, config, i), "-");
 	if (uses > 1)
 		return cn_err_set(err, CN_USAGE, "only one input can be standard input; name a file for the other");
 	return 0;
@@ -108,8 +120,13 @@ check_notes(const struct cn_tool *tool, const void *config, const struct cn_opt 
 
 	look(&notes, row, path_of(row, config));
 	for (const struct cn_opt *opt = tool->opts; opt->name && !err->code; opt++)
-		if (opt != row && (is_result(opt) || path_of(opt, config)))
-			compare(&notes, opt, path_of(opt, config), err);
+		if (opt != row && (is_result(opt) || path_of(opt, config))) {
+			size_t i = 0;
+
+			do
+				compare(&notes, opt, path_at(opt, config, i), err);
+			while (!err->code && path_at(opt, config, ++i));
+		}
 	for (int i = first; i < n && !err->code; i++)
 		compare(&notes, NULL, words[i], err);
 	if (n <= first)

@@ -150,8 +150,11 @@ set(const struct cn_opt *opt, void *config, const char *word, struct cn_err *err
 	case CN_OPT_TEXTS:
 		return add_text(opt, word, slot, err);
 	case CN_OPT_PATH:
+	case CN_OPT_PATHS:
 		if (!*word)
 			return refuse(opt, err, "wants the name of a file", word);
+		if (opt->slot.type == CN_OPT_PATHS)
+			return add_text(opt, word, slot, err);
 		*(const char **)slot = word;
 		return 0;
 	case CN_OPT_TEXT:
@@ -386,7 +389,8 @@ describe(const struct cn_opt *opt, const void *config, struct cn_meta *to, struc
 
 		return value ? cn_meta_set(to, key, value, err) : 0;
 	}
-	case CN_OPT_TEXTS: {
+	case CN_OPT_TEXTS:
+	case CN_OPT_PATHS: {
 		const struct cn_texts *texts = slot;
 
 		for (size_t i = 0; i < texts->n; i++) {
@@ -441,6 +445,7 @@ differs(const struct cn_opt *opt, const void *config, struct cn_err *err)
 		return value && (!fresh.t || strcmp(value, fresh.t));
 	}
 	case CN_OPT_TEXTS:
+	case CN_OPT_PATHS:
 		return ((const struct cn_texts *)slot)->n != fresh.ts.n;
 	}
 	return false;

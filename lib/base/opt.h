@@ -31,6 +31,7 @@ enum cn_opt_type {
 	CN_OPT_CHOICE,		/* int: index in choices */
 	CN_OPT_REALS,		/* struct cn_reals: "0.4,0.4,0.4,0.1" */
 	CN_OPT_TEXTS,		/* struct cn_texts: the option may be repeated */
+	CN_OPT_PATHS,		/* the same for files that are read */
 };
 
 struct cn_reals {
@@ -59,6 +60,7 @@ struct cn_slot {
 #define CN_CHOICE(member) CN_SLOT(member, CN_OPT_CHOICE, int)
 #define CN_REALS(member)  CN_SLOT(member, CN_OPT_REALS, struct cn_reals)
 #define CN_TEXTS(member)  CN_SLOT(member, CN_OPT_TEXTS, struct cn_texts)
+#define CN_PATHS(member)  CN_SLOT(member, CN_OPT_PATHS, struct cn_texts)
 
 enum {
 	CN_OPT_RESULT = 1,	/* what the program is for; may take the place of an input, when that has been read */

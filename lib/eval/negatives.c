@@ -101,7 +101,9 @@ plan(struct measure *m, struct cn_err *err)
 static int
 read_bank(struct measure *m, struct cn_reader *reader, struct cn_err *err)
 {
-	struct cn_bank_config keep = { .id = -1, .content = -1, .label = -1, .value = -1, .memory = m->config->memory };
+	struct cn_bank_config keep = CN_BANK_KEEP_NOTHING;
+
+	keep.memory = m->config->memory;
 
 	m->bank_vector.field = -1;
 	if (!reader)

@@ -2,8 +2,9 @@
  * filter - which rows of the bank may be a negative of which anchor, and why not.
  *
  * An anchor must not meet itself (own id), the same content under another id (its own sample, its
- * positive, or what the bank holds under its id), or, if asked, its own label.  Score guards keep out
- * what is too near to be a negative in truth.
+ * positive, or what the bank holds under its id), or a known positive; if asked, its own label, another
+ * superclass, what nearly repeats its positive, what a guide model finds nearer than the positive, or
+ * another cluster.  Score guards keep out what is too near to be a negative in truth, or too far to teach.
  */
 #ifndef CN_MINE_FILTER_H
 #define CN_MINE_FILTER_H
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mine/anchors.h"
 #include "nn/bank.h"
 #include "tensor/topk.h"
 
@@ -19,43 +21,65 @@
 enum cn_mine_reason {
 	CN_MINE_ALLOWED = 0,
 	CN_MINE_ABOVE = CN_TOPK_ABOVE,	/* scores above the ceiling */
+	CN_MINE_BELOW,			/* scores below the floor */
 	CN_MINE_SELF,			/* has the anchor's id */
 	CN_MINE_CONTENT,		/* same bytes as the anchor, its positive, or the bank's row of its id */
+	CN_MINE_KNOWN,			/* a pair of the file of known positives */
 	CN_MINE_LABEL,			/* has the anchor's label */
+	CN_MINE_GROUP,			/* not of the group asked for */
+	CN_MINE_NEAR,			/* nearly the positive */
+	CN_MINE_GUIDE,			/* the guide model finds it too near */
+	CN_MINE_CLUSTER,		/* not of the cluster asked for */
+	CN_MINE_TAKEN,			/* a negative of this row already: not counted */
 	CN_MINE_REASONS,
 };
 
-/* What is known of some anchors; NULL for what is not. */
-struct cn_anchors {
-	const char *file;			/* for messages, with the number of the first row */
-	uint64_t first_row;
-	size_t rows;
-	const uint64_t *id;
-	const uint32_t *epoch;
-	const uint64_t *content, *pos_content;	/* as cn_bank_hash */
-	const int32_t *label;			/* negative = unknown: drops nothing */
-	const float *unit;			/* (rows, dim of the bank) */
-	const float *pos_score;			/* similarity with the positive */
-	const uint64_t *home_content;		/* content of the bank's row with this id, else own content */
+/* The reason in a word or two, for tables. */
+const char *cn_mine_reason_name(enum cn_mine_reason reason);
+
+enum cn_relation { CN_RELATION_ANY, CN_RELATION_SAME, CN_RELATION_OTHER };
+
+/* Score guards: "no guard" is what CN_GUARD_NONE says. */
+struct cn_guard {
+	double max_score;	/* nothing above this; > 1 = no guard (TopK-Abs in NV-Retriever) */
+	double min_score;	/* nothing below this; < -1 = no guard */
+	double max_share;	/* nothing above s+ - (1 - share)|s+|; 0 = no guard (its TopK-PercPos, safe for s+ < 0) */
+	double margin;		/* nothing above s+ - margin; -2 = no guard (its TopK-MarginPos) */
+	bool below;		/* nothing that is not strictly below s+ - max(margin, 0) */
 };
+
+#define CN_GUARD_NONE { .max_score = 2, .min_score = -2, .margin = -2 }
+
+/* Whether the guard needs to know the positive. */
+bool cn_guard_relative(const struct cn_guard *guard);
+
+/* The highest and the lowest score a negative may have, given the positive's. */
+float cn_guard_ceiling(const struct cn_guard *guard, float pos_score);
+float cn_guard_floor(const struct cn_guard *guard);
+
+/* Another model's opinion (GIST, arXiv 2402.16829): drop j where g_ij is above g_ip - margin, or above g_ip - (1 - share)|g_ip|. */
+struct cn_guide {
+	const struct cn_bank *bank;	/* vectors of anchors and candidates by id */
+	struct cn_guard guard;
+};
+
+struct cn_pairs;
 
 struct cn_filter {
 	const struct cn_bank *bank;
 	const struct cn_anchors *anchors;
+	const struct cn_pairs *known;		/* or NULL */
+	const struct cn_guide *guide;		/* or NULL */
+	enum cn_relation group;
+	float near;				/* cosine with the positive; > 1 = no such filter */
+	const uint32_t *cluster;		/* (rows of the bank), or NULL; asked of the anchor's own below */
+	enum cn_relation cluster_relation;
+	uint32_t first;				/* added to the rows asked for: where the part of the bank begins */
+	const struct cn_pick *taken;		/* (anchors, stride): negatives so far, or NULL */
+	size_t stride, n_taken;			/* the first n_taken of each anchor's count */
 };
 
 /* A struct cn_filter as context: for cn_topk_select. */
 unsigned cn_filter_judge(void *filter, size_t anchor, uint32_t row);
-
-/* Score guards: "no guard" is what a zeroed struct has, but for max_score. */
-struct cn_guard {
-	double max_score;	/* nothing above this; > 1 = no guard (TopK-Abs in NV-Retriever) */
-	double max_share;	/* nothing above s+ - (1 - share)|s+|; 0 = no guard (its TopK-PercPos, safe for s+ < 0) */
-	double margin;		/* with below: nothing that is not below s+ - margin (its TopK-MarginPos) */
-	bool below;
-};
-
-/* The highest score a negative may have, given the positive's. */
-float cn_guard_ceiling(const struct cn_guard *guard, float pos_score);
 
 #endif

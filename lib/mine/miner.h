@@ -1,9 +1,10 @@
 /*
  * miner - what cn-mine does to a stream: every row leaves with its negatives and how they were chosen.
  *
- * A miner looks at the fields of its input and its bank, says which one is missing, reads the bank,
+ * A miner looks at the fields of its input and its banks, says which one is missing, reads the banks,
  * and then works chunk by chunk.  Fields added, K per row: neg_id, neg_score and neg_rank (where vectors
- * were compared), neg_rule, and neg or neg_z if asked for; and pos_score where the positive is known.
+ * were compared), neg_logq (where chance decided), neg_source (of several banks), neg_rule, and neg or neg_z
+ * if asked for; and pos_score where the positive is known.
  */
 #ifndef CN_MINE_MINER_H
 #define CN_MINE_MINER_H
@@ -13,30 +14,51 @@
 
 #include "base/err.h"
 #include "base/pool.h"
-#include "mine/strategy.h"
+#include "data/pairs.h"
+#include "mine/selector.h"
 #include "nn/encoder.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
 
 /* What a negative is given as, beside its id.  Order is that of the option's choices. */
 enum cn_emit {
-	CN_EMIT_AUTO,	/* by value if x is at hand in both streams and no z was compared, else by id */
+	CN_EMIT_AUTO,	/* by value if x is at hand in all streams and no z was compared, else by id */
 	CN_EMIT_ID, CN_EMIT_VALUE, CN_EMIT_Z,
 };
 
+/* What the similarity with the positive is measured from.  Order is that of the option's choices. */
+enum cn_positive {
+	CN_POSITIVE_AUTO,	/* the field, if there is one; else known pairs, if given */
+	CN_POSITIVE_FIELD,	/* pos or pos_z of the row */
+	CN_POSITIVE_KNOWN,	/* the least similar of the bank's rows that known pairs name */
+	CN_POSITIVE_LABEL,	/* the most similar other row of the bank with the same label */
+};
+
+#define CN_MINER_GUIDES 4
+
 struct cn_miner_config {
-	struct cn_strategy_config strategy;
+	struct cn_selector_config strategy;	/* spans: one share per bank, or none */
 	enum cn_emit emit;
+	enum cn_positive positive;
+	enum cn_relation group;
 	bool label_aware;
+	bool batch;			/* no bank: choose from the rows that come in one go */
+	double near;			/* > 1 = do not compare with the positive */
+	const char *weight;		/* field of the bank for frequency, or NULL */
+	double power;
+	struct cn_guard guide;		/* with guides */
+	const struct cn_pairs *known;	/* or NULL; not owned */
 	uint64_t memory;		/* bound on the bank, bytes; 0 = none */
 	struct cn_encoder *encoder;	/* compare by its head; NULL = by field z; not owned */
 	struct cn_pool *pool;		/* may be NULL; not owned */
+	size_t banks, guides;
+	struct cn_reader *bank[CN_SPANS], *guide_stream[CN_MINER_GUIDES];	/* not owned; must outlive the miner */
 };
 
 struct cn_miner;
 
-/* Checks fields and reads the whole bank.  in and bank must outlive the miner. */
-struct cn_miner *cn_miner_new(const struct cn_miner_config *config, struct cn_reader *in, struct cn_reader *bank, struct cn_err *err);
+/* Checks fields and reads the banks whole.  in must outlive the miner. */
+struct cn_miner *cn_miner_new(const struct cn_miner_config *config, struct cn_reader *in, struct cn_err *err);
 
 /* The schema of the output: that of the input, its old negatives replaced. */
 int cn_miner_schema(const struct cn_miner *miner, struct cn_schema *schema, struct cn_err *err);

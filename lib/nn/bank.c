@@ -4,10 +4,11 @@
 #include "base/mem.h"
 #include "nn/bank.h"
 #include "stream/batch.h"
+#include "tensor/dtype.h"
 
 #include "base/banned.h"
 
-enum { ID, CONTENT, LABEL, UNIT, VALUE, BY_ID };
+enum { ID, CONTENT, LABEL, GROUP, WEIGHT, UNIT, VALUE, BY_ID };
 
 uint64_t
 cn_bank_hash(const void *bytes, size_t size)
@@ -25,7 +26,8 @@ static uint64_t
 row_bytes(const struct cn_bank *bank, const struct cn_bank_config *config)
 {
 	return sizeof *bank->by_id + (config->id >= 0 ? sizeof *bank->id : 0) + (config->content >= 0 ? sizeof *bank->content : 0) +
-		(config->label >= 0 ? sizeof *bank->label : 0) + bank->dim * sizeof *bank->unit +
+		(config->label >= 0 ? sizeof *bank->label : 0) + (config->group >= 0 ? sizeof *bank->group : 0) +
+		(config->weight >= 0 ? sizeof *bank->weight : 0) + bank->dim * sizeof *bank->unit +
 		bank->value_bytes;
 }
 
@@ -53,6 +55,10 @@ grow(struct cn_bank *bank, const struct cn_bank_config *config, size_t rows, str
 		cn_mem_grow((void **)&bank->content, &bank->room[CONTENT], rows, sizeof *bank->content, err);
 	if (config->label >= 0)
 		cn_mem_grow((void **)&bank->label, &bank->room[LABEL], rows, sizeof *bank->label, err);
+	if (config->group >= 0)
+		cn_mem_grow((void **)&bank->group, &bank->room[GROUP], rows, sizeof *bank->group, err);
+	if (config->weight >= 0)
+		cn_mem_grow((void **)&bank->weight, &bank->room[WEIGHT], rows, sizeof *bank->weight, err);
 	if (config->vector)
 		cn_mem_grow((void **)&bank->unit, &bank->room[UNIT], rows, bank->dim * sizeof *bank->unit, err);
 	if (config->value >= 0)
@@ -72,6 +78,10 @@ append(struct cn_bank *bank, const struct cn_bank_config *config, const struct c
 		memcpy(bank->id + at, batch->column[config->id], batch->rows * sizeof *bank->id);
 	if (config->label >= 0)
 		memcpy(bank->label + at, batch->column[config->label], batch->rows * sizeof *bank->label);
+	if (config->group >= 0)
+		memcpy(bank->group + at, batch->column[config->group], batch->rows * sizeof *bank->group);
+	if (config->weight >= 0)
+		cn_dtype_to_f32(batch->schema.field[config->weight].dtype, batch->column[config->weight], bank->weight + at, batch->rows);
 	if (config->value >= 0)
 		memcpy(bank->value + at * bank->value_bytes, batch->column[config->value], batch->rows * bank->value_bytes);
 	for (size_t i = 0; i < batch->rows && config->content >= 0; i++)
@@ -94,6 +104,36 @@ by_id_then_row(const void *a, const void *b, void *context)
 	return x < y ? -1 : x > y;
 }
 
+/* Checks and shapes before the first row. */
+static void
+begin(struct cn_bank *bank, const struct cn_schema *schema, const struct cn_bank_config *config)
+{
+	bank->dim = config->vector ? config->vector->dim : 0;
+	if (config->value >= 0)
+		bank->value_bytes = cn_field_bytes(&schema->field[config->value]);
+}
+
+static void
+sort_by_id(struct cn_bank *bank)
+{
+	for (size_t i = 0; i < bank->rows; i++)
+		bank->by_id[i] = (uint32_t)i;
+	if (bank->id)
+		qsort_r(bank->by_id, bank->rows, sizeof *bank->by_id, by_id_then_row, bank->id);
+}
+
+int
+cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err)
+{
+	if (err->code)
+		return -1;
+	begin(bank, &batch->schema, config);
+	if (append(bank, config, batch, err) < 0)
+		return -1;
+	sort_by_id(bank);
+	return 0;
+}
+
 int
 cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err)
 {
@@ -102,21 +142,22 @@ cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_ban
 
 	if (err->code)
 		return -1;
-	bank->dim = config->vector ? config->vector->dim : 0;
-	if (config->value >= 0)
-		bank->value_bytes = cn_field_bytes(&cn_reader_schema(reader)->field[config->value]);
-	check_size(bank, config, file, cn_reader_rows_hint(reader), err);
+	begin(bank, cn_reader_schema(reader), config);
+	check_size(bank, config, file, bank->rows + cn_reader_rows_hint(reader), err);
 	while (!err->code && cn_reader_next(reader, &batch, err) > 0)
 		if (check_size(bank, config, file, bank->rows + batch.rows, err) == 0)
 			append(bank, config, &batch, err);
 	cn_batch_release(&batch);
 	if (err->code)
 		return -1;
-	for (size_t i = 0; i < bank->rows; i++)
-		bank->by_id[i] = (uint32_t)i;
-	if (bank->id)
-		qsort_r(bank->by_id, bank->rows, sizeof *bank->by_id, by_id_then_row, bank->id);
+	sort_by_id(bank);
 	return 0;
+}
+
+void
+cn_bank_clear(struct cn_bank *bank)
+{
+	bank->rows = 0;
 }
 
 uint32_t
@@ -141,6 +182,8 @@ cn_bank_release(struct cn_bank *bank)
 	cn_mem_free(bank->id);
 	cn_mem_free(bank->content);
 	cn_mem_free(bank->label);
+	cn_mem_free(bank->group);
+	cn_mem_free(bank->weight);
 	cn_mem_free(bank->unit);
 	cn_mem_free(bank->value);
 	cn_mem_free(bank->by_id);

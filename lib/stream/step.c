@@ -94,19 +94,53 @@ cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_r
 	return describe(step, extra, n_extra, err);
 }
 
+/* What was read and not yet handed out. */
+struct rest {
+	struct cn_batch chunk;
+	size_t used;
+};
+
+/* Refills in with the next rows: 1, 0 at the end, -1 error. */
+static int
+next_rows(const struct cn_step *step, struct cn_batch *in, struct rest *rest, struct cn_err *err)
+{
+	int got = 1;
+
+	if (!step->group)
+		return cn_reader_next(step->in, in, err);
+	cn_batch_room(in, cn_reader_schema(step->in), 0, err);
+	while (!err->code && in->rows < step->group) {
+		const size_t wanted = step->group - in->rows;
+
+		if (rest->used == rest->chunk.rows) {
+			rest->used = rest->chunk.rows = 0;
+			if ((got = cn_reader_next(step->in, &rest->chunk, err)) <= 0)
+				break;
+		}
+		const size_t left = rest->chunk.rows - rest->used, n = left < wanted ? left : wanted;
+
+		if (in->rows == 0)
+			in->first_row = rest->chunk.first_row + rest->used;
+		cn_batch_append(in, &rest->chunk, rest->used, n, err);
+		rest->used += n;
+	}
+	return err->code || got < 0 ? -1 : in->rows > 0;
+}
+
 int
 cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err),
 	void *context, struct cn_err *err)
 {
 	const uint64_t limit = step->common->rows ? (uint64_t)step->common->rows : UINT64_MAX;
 	struct cn_batch in = { 0 }, out = { 0 };
+	struct rest rest = { 0 };
 	uint64_t done = 0;
 
 	if (err->code)
 		return -1;
 	const uint64_t known = cn_reader_rows_hint(step->in);
 	cn_progress_start(&step->progress, step->tool, step->config, "rows", known < limit ? known : limit);
-	while (done < limit && cn_reader_next(step->in, &in, err) > 0) {
+	while (done < limit && next_rows(step, &in, &rest, err) > 0) {
 		if (in.rows > limit - done) {
 			cn_reader_give_back(step->in, in.rows - (limit - done));
 			in.rows = (size_t)(limit - done);
@@ -116,8 +150,10 @@ cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_bat
 		done += in.rows;
 		cn_progress_add(&step->progress, in.rows);
 	}
+	cn_reader_give_back(step->in, rest.chunk.rows - rest.used);
 	cn_progress_end(&step->progress);
 	cn_batch_release(&in);
+	cn_batch_release(&rest.chunk);
 	cn_batch_release(&out);
 	return err->code ? -1 : 0;
 }

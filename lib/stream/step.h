@@ -32,6 +32,7 @@ struct cn_step {
 	const char *model;	/* an input that is no stream, as typed, or NULL; and how it was made: see cn_encoder_trace */
 	struct cn_history model_history;
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
+	size_t group;		/* make gets so many rows at a time, fewer at the end: set before cn_step_run; 0 = as they come */
 };
 
 /* Opens pool and input (operand NULL or "-" is standard input).  0 or -1; after an error (set before, too) step is fit for cn_step_end. */

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 
-#define CN_TOPK_REASONS 8
+#define CN_TOPK_REASONS 16
 
 struct cn_topk_hit {
 	float score;		/* inner product, fixed-order; 0 where there is none */
@@ -31,7 +31,7 @@ int cn_topk_search(const float *bank, size_t n, const float *query, size_t m, si
 	struct cn_topk_hit *hits, struct cn_pool *pool, struct cn_err *err);
 
 /*
- * The same search with reasons and ceilings.  judge returns 0 for a row that counts, or 1..7, the reason
+ * The same search with reasons and ceilings.  judge returns 0 for a row that counts, or 1..15, the reason
  * why it does not.  A row that scores above ceiling[query] does not count for reason CN_TOPK_ABOVE and
  * is not judged.  dropped (m, CN_TOPK_REASONS) receives, by reason, how many rows standing before the
  * k-th hit did not count; of the whole bank, where there are fewer than k hits.

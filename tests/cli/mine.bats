@@ -46,7 +46,7 @@ print(abs(want - s).max() < 1e-5, abs(got - s).max() < 1e-5, (abs(ranks.astype(i
 	for f in neg_score neg_rule pos_score; do cn-export npy --field $f m -o $f.npy; done
 	run /usr/bin/python3 -c 'import numpy
 s, r, p = (numpy.load(f + ".npy") for f in ("neg_score", "neg_rule", "pos_score"))
-print(set(r.ravel()) <= {0, 3}, (s < p[:, None] - .05)[r == 3].all(), (r == 3).mean() > .5)'
+print(set(r.ravel()) <= {0, 6}, (s < p[:, None] - .05)[r == 6].all(), (r == 6).mean() > .5)'
 	[ "$output" = 'True True True' ]
 }
 
@@ -77,7 +77,7 @@ print(set(r.ravel()) <= {0, 3}, (s < p[:, None] - .05)[r == 3].all(), (r == 3).m
 	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 0 ]
 	[ "$(column m neg_id -t u8 -w8 | sort -u)" = 18446744073709551615 ]
 	ok "cn-mine -q --k 4 --max-score -1 --short resample --bank $z $z -o m"
-	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 5 ]
+	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 2 ]
 	refuses 1 "cn-mine --k 4 --max-score -1 --short error --bank $z $z -o n" 'row 0'
 	[ ! -e n ]
 }
@@ -98,8 +98,24 @@ print(n.shape, all((n[a, j] == x[row[k[a, j]]]).all() for a in range(len(k)) for
 	refuses 2 "cn-mine $z -o m" '--bank is needed'
 	refuses 2 "cn-mine <$z | cat" '--bank is needed'
 	refuses 2 "cn-mine --bank - <$z | cat" 'only one input can be standard input'
-	refuses 2 "cn-mine --margin 0.1 --bank $z $z -o m" '--margin is for'
-	refuses 2 "cn-mine --strategy random --max-score 0.5 --bank $z $z -o m" '--max-score'
+	refuses 1 "cn-mine --margin 0.1 --bank $z $z -o m" 'no positives to measure against (--margin)'
+	refuses 1 "cn-mine --near 0.9 --bank $z $z -o m" 'no positives to compare with (--near)'
+	refuses 1 "cn-mine --strategy simans --bank $z $z -o m" 'no positives'
+	refuses 1 "cn-mine --strategy random --max-score 0.5 --bank $CN_FIXTURES/demo.cns $CN_FIXTURES/demo.cns -o m" "no field 'z'"
+	refuses 2 "cn-mine --mix 'random:0' --bank $z $z -o m" "--mix: '0' is no share"
+	refuses 2 "cn-mine --mix random --schedule random --bank $z $z -o m" 'give one of them'
+	refuses 2 "cn-mine --schedule '5 hard' --bank $z $z -o m" 'row 0'
+	for ranks in 5 5:5 9:2 -1:5 1:x x:; do refuses 2 "cn-mine --ranks=$ranks --bank $z $z -o m" 'is no range of ranks'; done
+	refuses 2 "cn-mine --batch 20 --bank $z $z -o m" 'leave out --bank'
+	refuses 2 "cn-mine --quota 1 --bank $z --bank $z $z -o m" '--quota needs one share'
+	refuses 2 "cn-mine --strategy frequency --bank $z $z -o m" 'needs --weight'
+	refuses 2 "cn-mine --weight label --bank $z $z -o m" '--weight is for'
+	refuses 1 "cn-mine --strategy frequency --weight count --bank $z $z -o m" "no field 'count'"
+	refuses 2 "cn-mine --guide $z --bank $z $z -o m" '--known'
+	refuses 2 "cn-mine --positive known --bank $z $z -o m" '--known'
+	refuses 1 "cn-mine --group same --bank $z $z -o m" "no field 'group'"
+	printf '1\t2\n3;4\n' >pairs.tsv
+	refuses 1 "cn-mine --known pairs.tsv --bank $z $z -o m" 'line 2'
 	refuses 1 "cn-mine --bank $CN_FIXTURES/demo.cns $CN_FIXTURES/demo.cns -o m" "no field 'z'"
 	refuses 1 "cn-mine --strategy semihard --bank $z $z -o m" 'no positives'
 	refuses 1 "cn-mine --memory 1k --bank $z $z -o m" '--memory'
@@ -107,4 +123,121 @@ print(n.shape, all((n[a, j] == x[row[k[a, j]]]).all() for a in range(len(k)) for
 	refuses 3 "cn-mine --bank cut.cns $z -o m" 'cut.cns'
 	refuses 3 "cn-mine --bank $z cut.cns -o m" 'cut.cns'
 	[ ! -e m ]
+}
+
+# numpy FILE FIELDS CODE: runs code with i[FIELD] the array of each field.
+numpy() {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	local field
+	for field in $2; do cn-export npy --field "$field" "$1" -o "$field.npy"; done
+	run /usr/bin/python3 -c "import numpy, sys
+i = { f: numpy.load(f + '.npy') for f in '$2'.split() }
+$3"
+}
+
+@test "mine: any strategy, same bytes for any number of threads and any chunks" {
+	ok "cn-embed -q --pos -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o p.cns"
+	cn-cat --chunk-rows 7 p.cns -o small.cns
+	for s in random hard semihard easy softmax simans distance strata diverse 'hard --pick apart --diversity 0.01' 'diverse --pick dpp' \
+		'hard --sample 50' 'random --max-score 0.9 --min-score -0.5' 'hard --ranks 5:40 --pick random --margin 0 --near 0.99' \
+		'frequency --weight label --power 1'; do
+		ok "cn-mine -q -T1 --strategy $s --k 5 --bank p.cns p.cns -o a && cn-mine -q -T3 --strategy $s --k 5 --bank small.cns small.cns -o b"
+		[ "$(cn-info a | grep 'data root')" = "$(cn-info b | grep 'data root')" ]
+	done
+}
+
+@test "mine: rank windows and depth count what they say" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --k 30 --bank $z $z -o all && cn-mine -q --k 5 --ranks 10:20 --bank $z $z -o window"
+	ok "cn-mine -q --k 30 --depth 11 --bank $z $z -o deep && cn-mine -q --k 10 --ranks 10:20 --pick random --bank $z $z -o drawn"
+	cmp <(column all neg_id -t u8 -w240 | cut -d ' ' -f 11-15) <(column window neg_id -t u8 -w40)
+	cmp <(column all neg_id -t u8 -w240 | cut -d ' ' -f 11-20 | while read -r line; do echo "$line" | tr ' ' '\n' | sort | tr '\n' ' '; echo; done) \
+		<(column drawn neg_id -t u8 -w80 | while read -r line; do echo "$line" | tr ' ' '\n' | sort | tr '\n' ' '; echo; done)
+	column deep neg_rank -t u4 -w120 | awk '{ for (i = 1; i <= NF; i++) if ($i != 4294967295 && $i > 10) exit 1 }'
+	column deep neg_rank -t u4 -w120 | awk '{ n = 0; for (i = 1; i <= NF; i++) n += $i != 4294967295; if (n != 10) exit 1 }'
+}
+
+@test "mine: easy is hard from the other end" {
+	ok "cn-mine -q --strategy easy --k 3 --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o m"
+	numpy m 'id z neg_score neg_rank' 'z = i["z"].astype("f8"); z /= numpy.linalg.norm(z, axis=1, keepdims=True); c = z @ z.T
+print(abs(numpy.sort(c, 1)[:, :3] - i["neg_score"]).max() < 1e-5, (i["neg_rank"] == numpy.arange(3)).mean() > .9)'
+	[ "$output" = 'True True' ]
+}
+
+@test "mine: a mixture is its parts, none twice; a schedule changes it by row" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --mix 'hard:0.5 random:0.5' --k 6 --bank $z $z -o m && cn-mine -q --k 3 --bank $z $z -o h"
+	cmp <(column m neg_id -t u8 -w48 | cut -d ' ' -f 1-3) <(column h neg_id -t u8 -w24)
+	column m neg_id -t u8 -w48 | awk '{ split("", seen); for (i = 1; i <= NF; i++) if (seen[$i]++) exit 1 }'
+	[ "$(column m neg_rule -t u1 -w6 | sort -u)" = '5 5 5 3 3 3' ]
+	ok "cn-mine -q --schedule '0 random; 50 random hard; 120 hard' --k 2 --bank $z $z -o s"
+	[ "$(column s neg_rule -t u1 -w2 | uniq -c | tr -s ' ' | tr '\n' ,)" = ' 50 3 3, 70 3 5, 80 5 5,' ]
+	cn-info m | grep -q 'mine.rules'
+}
+
+@test "mine: several banks, by quota, say where each negative is from" {
+	ok 'cn-import demo -n 60 --size 16 -o a.cns && cn-import demo -n 60 --size 16 -s 9 --id-base 1000 -o b.cns'
+	ok "cn-mine -q --k 8 --quota 3,1 --bank a.cns --bank b.cns -m $CN_FIXTURES/model.safetensors a.cns -o m"
+	[ "$(column m neg_source -t u1 -w8 | sort -u)" = '0 0 0 0 0 0 1 1' ]
+	column m neg_id -t u8 -w64 | awk '{ for (i = 1; i <= 6; i++) if ($i >= 1000) exit 1; for (i = 7; i <= 8; i++) if ($i < 1000) exit 1 }'
+	ok "cn-mine -q --k 8 --bank a.cns --bank b.cns -m $CN_FIXTURES/model.safetensors a.cns -o m"
+	paste -d ' ' <(column m neg_id -t u8 -w64) <(column m neg_source -t u1 -w8) |
+		awk '{ for (i = 1; i <= 8; i++) if (($i >= 1000) != $(i + 8)) exit 1 }'
+	ok "cn-cat a.cns b.cns -o ab.cns && cn-mine -q --k 8 --bank ab.cns -m $CN_FIXTURES/model.safetensors a.cns -o n"
+	cmp <(column m neg_id -t u8 -w64) <(column n neg_id -t u8 -w64)
+}
+
+@test "mine: in batches of the input, without a bank, however it is cut" {
+	ok "cn-mine -q --batch 30 --k 4 $CN_FIXTURES/z.cns -o m && cn-cat --chunk-rows 7 $CN_FIXTURES/z.cns | cn-mine -q --batch 30 --k 4 -o n"
+	cmp <(column m neg_id -t u8 -w32) <(column n neg_id -t u8 -w32)
+	for from in 0 30 180; do
+		ok "cn-cat --skip $from -n 30 $CN_FIXTURES/z.cns -o part.cns && cn-mine -q --k 4 --bank part.cns part.cns -o p"
+		cmp <(column m neg_id -t u8 -w32 | tail -n +$((from + 1)) | head -n 30) <(column p neg_id -t u8 -w32)
+	done
+}
+
+@test "mine: known positives are passed over, exactly or by a Bloom filter, and can be the measure" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --k 3 --bank $z $z -o m"
+	paste <(column m id -t u8 -w8) <(column m neg_id -t u8 -w24) | awk '{ for (i = 2; i <= 4; i++) print $1 "\t" $i }' | tr -d ' ' >known.tsv
+	ok "cn-mine -q --k 3 --known known.tsv --bank $z $z -o e && cn-mine -q --k 3 --known known.tsv --known-bloom 0.0001 --bank $z $z -o b"
+	cmp <(column e neg_id -t u8 -w24) <(column b neg_id -t u8 -w24)
+	ok "cn-mine -q --k 6 --bank $z $z -o six"
+	cmp <(column six neg_id -t u8 -w48 | cut -d ' ' -f 4-6) <(column e neg_id -t u8 -w24)
+	# the least similar of the three is the positive that is measured against
+	ok "cn-mine -q --k 3 --known known.tsv --strategy semihard --bank $z $z -o s"
+	cmp <(column m neg_score -t f4 -w12 | cut -d ' ' -f 3) <(column s pos_score -t f4 -w4)
+	ok "cn-mine -q --k 1 --positive label --strategy semihard --bank $z $z -o l"
+	paste -d ' ' <(column l neg_score -t f4 -w4) <(column l pos_score -t f4 -w4) | awk '$2 != "nan" && $1 >= $2 && $1 != 0 { exit 1 }'
+}
+
+@test "mine: a guide speaks against what it finds nearer than the positive" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --k 2 --bank $z $z -o m"
+	paste <(column m id -t u8 -w8) <(column m neg_id -t u8 -w16) | awk '{ print $1 "\t" $3 }' >known.tsv
+	# the guide is the model itself: what is nearer than the known partner (one row) goes
+	says "cn-mine -v --k 3 --known known.tsv --guide $z --bank $z $z -o g" 'passed over: 200 guide'
+	ok "cn-mine -q --k 5 --bank $z $z -o five"
+	cmp <(column five neg_id -t u8 -w40 | cut -d ' ' -f 3-5) <(column g neg_id -t u8 -w24)
+	ok "cn-mine -q --k 3 --known known.tsv --guide $z --guide-margin -2 --bank $z $z -o g"
+	cmp <(column five neg_id -t u8 -w40 | cut -d ' ' -f 1,3-4) <(column g neg_id -t u8 -w24)
+	ok "cn-cat -n 100 $z -o half.cns"
+	refuses 1 "cn-mine --known known.tsv --guide half.cns --bank $z $z -o g" 'the guide has no vector for id'
+}
+
+@test "mine: the rules of sentence-transformers' mine_hard_negatives on a small case" {
+	# Query 0 has the positives 10 and 11; query 1 is opposite its positive 12, so that s+ is below 0.
+	/usr/bin/python3 "$CN_ROOT/tests/write_vectors.py" q.npy '1 0; 1 0' c.npy '0.9 0.436; 0.8 0.6; -0.5 0.866; 0.85 0.527; 0.7 0.714; 0.6 0.8; -0.49 0.872; -0.8 0.6; 0.1 0.995'
+	ok 'cn-import npy --field z q.npy -o q.cns && cn-import npy --field z --id-base 10 c.npy -o c.cns'
+	printf '0\t10\n0\t11\n1\t12\n' >known.tsv
+	mined() { cn-mine -q --known known.tsv --bank c.cns q.cns "$@" | cn-export npy --field neg_id | tail -c +129 | od -An -v -t u8 -w"$width" | tr -s ' ' | sed 's/^ //; s/18446744073709551615/-/g'; }
+	width=24
+	[ "$(mined --k 3 | head -n 1)" = '13 14 15' ]			# positives are not negatives
+	[ "$(mined --k 3 --margin 0 | head -n 1)" = '14 15 18' ]	# absolute_margin=0 of the least similar positive
+	[ "$(mined --k 3 --margin 0.15 | head -n 1)" = '15 18 16' ]
+	[ "$(mined --k 3 --max-share 0.95 | tail -n 1)" = '17 - -' ]	# relative_margin=0.05, s+ = -0.5: only -0.80 survives
+	[ "$(mined --k 3 --max-score 0.8 --min-score 0 | head -n 1)" = '14 15 18' ]
+	[ "$(mined --k 3 --ranks 1:3 | head -n 1)" = '14 15 -' ]	# range_min=1, range_max=3
+	width=16
+	[ "$(mined --k 2 --ranks 1:4 --pick random | head -n 1 | tr ' ' '\n' | sort -u | tr -d '\n' | tr -d '14581')" = '' ]
 }

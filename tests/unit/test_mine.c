@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
-#include "mine/strategy.h"
+#include "mine/selector.h"
 #include "tensor/blas.h"
 #include "tensor/kernel.h"
 #include "tap.h"
@@ -49,15 +49,19 @@ make_bank(void)
 static struct cn_anchors
 make_anchors(void)
 {
-	return (struct cn_anchors){ .file = "test", .rows = ANCHORS, .id = ids, .content = content, .home_content = content,
+	return (struct cn_anchors){ .file = "test", .rows = ANCHORS, .dim = DIM, .id = ids, .content = content, .home_content = content,
 		.label = label, .unit = unit, .pos_score = pos_score };
 }
 
 static void
 guards(void)
 {
-	const struct cn_guard none = { .max_score = 2 }, cap = { .max_score = 0.5 }, share = { .max_score = 2, .max_share = 0.95 };
-	const struct cn_guard below = { .max_score = 2, .below = true }, margin = { .max_score = 2, .below = true, .margin = 0.25 };
+	struct cn_guard none = CN_GUARD_NONE, cap = none, share = none, below = none, margin = none, allowed = none;
+
+	cap.max_score = 0.5;
+	share.max_share = 0.95;
+	below.below = margin.below = true;
+	margin.margin = allowed.margin = 0.25;
 
 	TAP_OK(cn_guard_ceiling(&none, 0.3f) > 1e30f, "no guard, no ceiling");
 	TAP_OK(cn_guard_ceiling(&cap, 0.3f) == 0.5f, "an absolute ceiling");
@@ -67,13 +71,16 @@ guards(void)
 		"with a negative positive only what is lower passes (-0.80, not -0.49)");
 	TAP_OK(cn_guard_ceiling(&below, 0.5f) < 0.5f && cn_guard_ceiling(&below, 0.5f) > 0.4999999f, "semihard stays strictly below");
 	TAP_OK(cn_guard_ceiling(&margin, 0.5f) < 0.25f, "and below the margin");
+	TAP_OK(cn_guard_ceiling(&allowed, 0.5f) == 0.25f, "a margin alone lets its bound pass");
+	TAP_OK(cn_guard_ceiling(&allowed, NAN) > 1e30f, "a positive that is not there limits nothing");
+	TAP_OK(cn_guard_floor(&none) < -1e30f, "no guard, no floor");
 }
 
 static void
 identity(const struct cn_bank *bank)
 {
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_filter filter = { bank, &anchors };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
 	const uint64_t pos[ANCHORS] = { [0] = 17 };
 	struct cn_anchors with_pos = anchors;
 
@@ -93,10 +100,10 @@ identity(const struct cn_bank *bank)
 
 /* The definition of hard and semihard, row by row. */
 static int
-is_right(const struct cn_bank *bank, const struct cn_strategy_config *config, size_t anchor, const struct cn_pick *pick)
+is_right(const struct cn_bank *bank, const struct cn_selector_config *config, size_t anchor, const struct cn_pick *pick)
 {
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_filter filter = { bank, &anchors };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
 	const float ceiling = cn_guard_ceiling(&config->guard, pos_score[anchor]);
 
 	for (size_t i = 0; i < config->k && pick[i].row != CN_BANK_NONE; i++) {
@@ -116,33 +123,46 @@ is_right(const struct cn_bank *bank, const struct cn_strategy_config *config, si
 	return 1;
 }
 
+/* A selector of k by one strategy. */
+static struct cn_selector
+make_selector(const struct cn_bank *bank, enum cn_strategy strategy, size_t k, struct cn_pool *pool)
+{
+	struct cn_selector s = { .config = { .mixture = cn_mixture_of(strategy), .k = k, .guard = CN_GUARD_NONE,
+		.ways = { 0.1, 10, 0, 0.5, 1.4, 4, 0.5 }, .spans = 1, .span = { { 0, (uint32_t)bank->rows, 1 } } },
+		.filter = { .bank = bank, .near = 2 }, .pool = pool };
+
+	return s;
+}
+
 static void
 searches(const struct cn_bank *bank, struct cn_pool *pool)
 {
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_strategy_config config = { CN_STRATEGY_HARD, K, { .max_score = 2 }, CN_SHORT_PAD, 0 };
+	struct cn_selector s = make_selector(bank, CN_STRATEGY_HARD, K, NULL);
 	struct cn_mine_counts counts = { 0 };
 	struct cn_err err = { 0 };
 	int right = 1, rule = 1;
 
-	cn_strategy_pick(&config, bank, &anchors, picks, &counts, NULL, &err);
+	cn_selector_pick(&s, &anchors, picks, &counts, &err);
 	for (size_t i = 0; i < ANCHORS; i++) {
-		right &= is_right(bank, &config, i, picks + i * K);
-		rule &= picks[i * K].rule == CN_RULE_HARD;
+		right &= is_right(bank, &s.config, i, picks + i * K);
+		rule &= picks[i * K].rule == CN_RULE_FIRST + CN_STRATEGY_HARD;
 	}
 	TAP_OK(right && rule && !err.code, "hard: the most similar allowed rows, with their ranks");
 	TAP_OK(counts.anchors == ANCHORS && counts.picked == ANCHORS * K && counts.short_rows == 0 &&
 		counts.dropped[CN_MINE_SELF] == ANCHORS && counts.dropped[CN_MINE_CONTENT] == 42 &&
 		counts.dropped[CN_MINE_LABEL] > 0 && counts.dropped[CN_MINE_ABOVE] == 0, "hard: what was passed over is counted");
-	cn_strategy_pick(&config, bank, &anchors, again, &counts, pool, &err);
+	s.pool = pool;
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
 	TAP_OK(memcmp(picks, again, ANCHORS * K * sizeof *picks) == 0, "hard: three threads, the same picks");
-	config.strategy = CN_STRATEGY_SEMIHARD;
-	config.guard = (struct cn_guard){ .max_score = 2, .margin = 0.05, .below = true };
+	s = make_selector(bank, CN_STRATEGY_SEMIHARD, K, pool);
+	s.config.guard.margin = 0.05;
 	counts = (struct cn_mine_counts){ 0 };
-	cn_strategy_pick(&config, bank, &anchors, picks, &counts, pool, &err);
+	cn_selector_pick(&s, &anchors, picks, &counts, &err);
+	s.config.guard.below = true;	/* as the strategy asks for by itself */
 	right = 1;
 	for (size_t i = 0; i < ANCHORS; i++)
-		right &= is_right(bank, &config, i, picks + i * K) && picks[i * K].score < pos_score[i] - 0.049f;
+		right &= is_right(bank, &s.config, i, picks + i * K) && picks[i * K].score < pos_score[i] - 0.049f;
 	TAP_OK(right && counts.dropped[CN_MINE_ABOVE] > ANCHORS, "semihard: the most similar allowed rows below the positive");
 }
 
@@ -151,11 +171,11 @@ static void
 chance(const struct cn_bank *bank, struct cn_pool *pool)
 {
 	struct cn_anchors anchors = make_anchors();
-	const struct cn_strategy_config config = { CN_STRATEGY_RANDOM, K, { .max_score = 2 }, CN_SHORT_PAD, 7 };
+	struct cn_selector s = make_selector(bank, CN_STRATEGY_RANDOM, K, NULL);
 	static uint32_t epoch[ANCHORS], used[ROWS];
 	struct cn_mine_counts counts = { 0 };
 	struct cn_err err = { 0 };
-	struct cn_filter filter = { bank, &anchors };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
 	double chi2 = 0;
 	int fine = 1;
 
@@ -164,7 +184,8 @@ chance(const struct cn_bank *bank, struct cn_pool *pool)
 	for (uint32_t e = 0; e < 100; e++) {
 		for (size_t i = 0; i < ANCHORS; i++)
 			epoch[i] = e;
-		cn_strategy_pick(&config, bank, &anchors, picks, &counts, e % 2 ? pool : NULL, &err);
+		s.pool = e % 2 ? pool : NULL;
+		cn_selector_pick(&s, &anchors, picks, &counts, &err);
 		for (size_t i = 0; i < ANCHORS * K; i++) {
 			fine &= cn_filter_judge(&filter, i / K, picks[i].row) == CN_MINE_ALLOWED;
 			for (size_t j = i - i % K; j < i; j++)
@@ -177,13 +198,9 @@ chance(const struct cn_bank *bank, struct cn_pool *pool)
 		if (i % 7 < 5)
 			chi2 += pow(used[i] - 100.0 * ANCHORS * K / (ROWS - 1.3), 2) / (100.0 * ANCHORS * K / (ROWS - 1.3));
 	TAP_OK(chi2 < 250, "random: every row equally often (chi2 %.0f, about 179 expected)", chi2);
-	cn_strategy_pick(&config, bank, &anchors, picks, &counts, pool, &err);
-	anchors.id += 20;
-	anchors.content += 20;
-	anchors.home_content += 20;
-	anchors.unit += 20 * DIM;
-	anchors.rows -= 20;
-	cn_strategy_pick(&config, bank, &anchors, again, &counts, NULL, &err);
+	cn_selector_pick(&s, &anchors, picks, &counts, &err);
+	anchors = cn_anchors_slice(&anchors, 20, ANCHORS - 20);
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
 	TAP_OK(memcmp(picks + 20 * K, again, (ANCHORS - 20) * K * sizeof *picks) == 0, "random: a row's draws depend on it alone");
 }
 
@@ -192,36 +209,40 @@ short_rows(const struct cn_bank *whole)
 {
 	struct cn_bank bank = *whole;
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_strategy_config config = { CN_STRATEGY_SEMIHARD, 20, { .max_score = 2, .below = true, .margin = 0.3 }, CN_SHORT_PAD, 0 };
+	struct cn_selector s;
+	enum { k = 20 };
 	struct cn_mine_counts counts = { 0 };
 	struct cn_err err = { 0 };
 	size_t none = 0, repeated = 0, resampled = 0, two = 0;
 
 	bank.rows = 30;
-	cn_strategy_pick(&config, &bank, &anchors, picks, &counts, NULL, &err);
-	for (size_t i = 0; i < ANCHORS * config.k; i++)
+	s = make_selector(&bank, CN_STRATEGY_SEMIHARD, k, NULL);
+	s.config.guard.margin = 0.3;
+	cn_selector_pick(&s, &anchors, picks, &counts, &err);
+	for (size_t i = 0; i < ANCHORS * k; i++)
 		none += picks[i].row == CN_BANK_NONE && picks[i].rule == CN_RULE_NONE;
-	TAP_OK(none > 0 && counts.short_rows > 0 && none + counts.picked == ANCHORS * config.k, "pad: the rest is none");
-	config.policy = CN_SHORT_KEEP;
-	cn_strategy_pick(&config, &bank, &anchors, again, &counts, NULL, &err);
-	for (size_t i = 0; i < ANCHORS * config.k; i++)
+	TAP_OK(none > 0 && counts.short_rows > 0 && none + counts.picked == ANCHORS * k, "pad: the rest is none");
+	s.config.policy = CN_SHORT_KEEP;
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
+	for (size_t i = 0; i < ANCHORS * k; i++)
 		repeated += again[i].rule == CN_RULE_REPEATED && picks[i].row == CN_BANK_NONE && again[i].row != CN_BANK_NONE;
 	TAP_OK(repeated > 0, "keep: the rest repeats what was found");
-	config.policy = CN_SHORT_RESAMPLE;
-	cn_strategy_pick(&config, &bank, &anchors, again, &counts, NULL, &err);
-	for (size_t i = 0; i < ANCHORS * config.k; i++) {
+	s.config.policy = CN_SHORT_RESAMPLE;
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
+	for (size_t i = 0; i < ANCHORS * k; i++) {
 		resampled += again[i].rule == CN_RULE_RESAMPLED && picks[i].row == CN_BANK_NONE;
-		for (size_t j = i - i % config.k; j < i; j++)
+		for (size_t j = i - i % k; j < i; j++)
 			two += again[j].row == again[i].row && again[i].row != CN_BANK_NONE;
 	}
 	TAP_OK(resampled > 0 && two == 0, "resample: the rest is drawn, none twice");
-	config.policy = CN_SHORT_ERROR;
-	cn_strategy_pick(&config, &bank, &anchors, again, &counts, NULL, &err);
+	s.config.policy = CN_SHORT_ERROR;
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
 	TAP_OK(err.code == CN_FAILED && strstr(err.text, "test: row ") && strstr(err.text, "--short"), "error: the row is named");
 	bank.rows = 0;
+	s.config.span[0].rows = 0;
 	err.code = CN_OK;
-	config.policy = CN_SHORT_RESAMPLE;
-	cn_strategy_pick(&config, &bank, &anchors, again, &counts, NULL, &err);
+	s.config.policy = CN_SHORT_RESAMPLE;
+	cn_selector_pick(&s, &anchors, again, &counts, &err);
 	TAP_OK(!err.code && again[0].row == CN_BANK_NONE, "an empty bank gives none");
 }
 

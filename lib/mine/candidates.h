@@ -1,0 +1,38 @@
+/* candidates - the three places negatives come from: the top of the bank, chance, and an urn. */
+#ifndef CN_MINE_CANDIDATES_H
+#define CN_MINE_CANDIDATES_H
+
+#include "mine/selector.h"
+
+/* k negatives of each anchor by one strategy, from one span, into one place of each row of picks. */
+struct cn_job {
+	const struct cn_selector *strategy;
+	enum cn_strategy kind;
+	const struct cn_anchors *anchors;
+	struct cn_filter filter;	/* with anchors and what was taken before */
+	struct cn_span span;
+	const struct cn_urn *urn;	/* of the span */
+	size_t k;
+	struct cn_pick *picks;		/* of the first anchor; rows are config.k apart */
+	uint32_t rule;
+	enum cn_way way;
+	const char *purpose;		/* of the random numbers */
+	uint32_t *dropped;		/* (anchors, CN_TOPK_REASONS), added to; or NULL */
+};
+
+/* From the most similar rows of the span, or (far) from the least similar ones. */
+int cn_candidates_search(const struct cn_job *job, bool far, struct cn_err *err);
+
+/*
+ * From rows in random order.  sample: 0 = the first k allowed are the negatives; else the first so many
+ * allowed are candidates, to be scored and chosen from.
+ */
+int cn_candidates_deal(const struct cn_job *job, size_t sample, struct cn_err *err);
+
+/* By the urn's probabilities, none twice; gives up on an anchor after 100 k + 1000 draws. */
+int cn_candidates_urn(const struct cn_job *job, struct cn_err *err);
+
+/* The cosine of an anchor with a row of the bank (not of the span); 0 without vectors. */
+float cn_candidates_score(const struct cn_job *job, size_t anchor, uint32_t row);
+
+#endif
