@@ -21,7 +21,7 @@ struct cn_spread {
 	float *block;		/* per worker: (ROWS, COLUMNS) */
 	double *share;		/* what each part of the work adds to a sum */
 	/* of the run */
-	size_t rows;
+	size_t views;
 	const float *z;
 	const float *vector;	/* the products are of these: n rows of u, or all its columns */
 	size_t n;
@@ -73,7 +73,7 @@ static void
 unit_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t at = i * ROWS * s->dim, n = least(ROWS, 2 * s->rows - i * ROWS);
+	const size_t at = i * ROWS * s->dim, n = least(ROWS, s->views - i * ROWS);
 
 	(void)worker;
 	memcpy(s->u + at, s->z + at, n * s->dim * sizeof(float));
@@ -85,7 +85,7 @@ static void
 centre_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t dim = s->dim, n = least(ROWS, dim - i * ROWS), begin = i * ROWS, end = begin + 2 * s->rows * dim;
+	const size_t dim = s->dim, n = least(ROWS, dim - i * ROWS), begin = i * ROWS, end = begin + s->views * dim;
 	double mean[ROWS] = { 0 };
 
 	(void)worker;
@@ -94,7 +94,7 @@ centre_part(void *context, size_t i, size_t worker)
 			mean[k] += (double)s->u[row + k];
 	for (size_t row = begin; row < end; row += dim)
 		for (size_t k = 0; k < n; k++)
-			s->u[row + k] = (float)((double)s->u[row + k] - mean[k] / (double)(2 * s->rows));
+			s->u[row + k] = (float)((double)s->u[row + k] - mean[k] / (double)s->views);
 }
 
 /* The products of vectors [first, first + m) with [at, at + n). */
@@ -104,7 +104,7 @@ multiply(const struct cn_spread *s, size_t first, size_t m, size_t at, size_t n,
 	const size_t dim = s->dim;
 
 	if (s->columns)
-		cn_blas_gemm(true, false, m, n, 2 * s->rows, 1, s->vector + first, dim, s->vector + at, dim, 0, block, COLUMNS);
+		cn_blas_gemm(true, false, m, n, s->views, 1, s->vector + first, dim, s->vector + at, dim, 0, block, COLUMNS);
 	else
 		cn_blas_gemm(false, true, m, n, dim, 1, s->vector + first * dim, dim, s->vector + at * dim, dim, 0, block, COLUMNS);
 }
@@ -171,32 +171,33 @@ fold(struct cn_spread *s, const float *vector, size_t n, bool columns, void (*pa
 }
 
 static void
-begin(struct cn_spread *s, const float *z, size_t rows)
+begin(struct cn_spread *s, const float *z, size_t views)
 {
 	s->z = z;
-	s->rows = rows;
-	cn_pool_run(s->pool, parts(2 * rows), unit_part, s);
+	s->views = views;
+	cn_pool_run(s->pool, parts(views), unit_part, s);
 }
 
 static double
 alignment(const struct cn_spread *s)
 {
-	const size_t half = s->rows * s->dim;
+	const size_t rows = s->views / 2, half = rows * s->dim;
 	double sum = 0;
 
 	for (size_t at = 0; at < half; at += s->dim)
 		sum += (double)cn_kernel_distance2(s->u + at, s->u + half + at, s->dim);
-	return sum / (double)s->rows;
+	return sum / (double)rows;
 }
 
 static double
 uniformity(struct cn_spread *s)
 {
-	const double pairs = (double)s->rows * (double)(s->rows - 1) / 2;
+	const size_t rows = s->views / 2;
+	const double pairs = (double)rows * (double)(rows - 1) / 2;
 	double sum = 0;
 
 	for (size_t kind = 0; kind < 2 && pairs > 0; kind++)
-		sum += cn_rng_log(fold(s, s->u + kind * s->rows * s->dim, s->rows, false, repel_part) / pairs);
+		sum += cn_rng_log(fold(s, s->u + kind * rows * s->dim, rows, false, repel_part) / pairs);
 	return sum / 2;
 }
 
@@ -204,7 +205,7 @@ uniformity(struct cn_spread *s)
 static double
 rank(struct cn_spread *s)
 {
-	const size_t views = 2 * s->rows;
+	const size_t views = s->views;
 	const bool columns = s->dim < views;
 
 	cn_pool_run(s->pool, parts(s->dim), centre_part, s);
@@ -218,15 +219,15 @@ rank(struct cn_spread *s)
 void
 cn_spread_measure(struct cn_spread *s, const float *z, size_t rows, struct cn_spread_result *result)
 {
-	begin(s, z, rows);
+	begin(s, z, 2 * rows);
 	result->alignment = alignment(s);
 	result->uniformity = uniformity(s);
 	result->rank = rank(s);
 }
 
 double
-cn_spread_rank(struct cn_spread *s, const float *z, size_t rows)
+cn_spread_rank(struct cn_spread *s, const float *z, size_t views)
 {
-	begin(s, z, rows);
+	begin(s, z, views);
 	return rank(s);
 }

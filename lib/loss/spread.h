@@ -31,7 +31,9 @@ struct cn_spread *cn_spread_new(size_t rows, size_t dim, struct cn_pool *pool, s
 
 /* z: (2 rows, dim), any length, finite. */
 void cn_spread_measure(struct cn_spread *spread, const float *z, size_t rows, struct cn_spread_result *result);
-double cn_spread_rank(struct cn_spread *spread, const float *z, size_t rows);	/* the rank alone */
+
+/* The rank alone, of any vectors: z (views, dim), at most twice the rows of a batch. */
+double cn_spread_rank(struct cn_spread *spread, const float *z, size_t views);
 
 void cn_spread_free(struct cn_spread *spread);
 

@@ -264,7 +264,7 @@ watch(struct cn_trainer *t, size_t rows, struct cn_trainer_report *report)
 	if (t->config.measure)
 		cn_spread_measure(t->spread, t->z, rows, &report->spread);
 	else if (due)
-		report->spread.rank = cn_spread_rank(t->spread, t->z, rows);
+		report->spread.rank = cn_spread_rank(t->spread, t->z, 2 * rows);
 	if (!due || t->dim < CHECK_DIM || rows < CHECK_ROWS)
 		return;
 	t->low = report->spread.rank < (t->label ? LEAST_RANK_LABELLED : LEAST_RANK) ? t->low + 1 : 0;

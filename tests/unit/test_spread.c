@@ -16,7 +16,7 @@ fast(const float *z, size_t rows, size_t dim, struct cn_pool *pool, struct cn_er
 	struct cn_spread_result result = { 0 };
 
 	cn_spread_measure(s, z, rows, &result);
-	TAP_OK(cn_spread_rank(s, z, rows) == result.rank, "the rank alone is the same");
+	TAP_OK(cn_spread_rank(s, z, 2 * rows) == result.rank, "the rank alone is the same");
 	cn_spread_free(s);
 	return result;
 }
@@ -171,6 +171,29 @@ known(struct cn_err *err)
 	TAP_OK(fast(z, 1, DIM, NULL, err).uniformity == 0, "one row has no pairs");
 }
 
+/* Of an odd number of vectors, that come in no pairs. */
+static void
+odd(struct cn_err *err)
+{
+	enum { VIEWS = 7, DIM = 5 };
+	float *z = draw(4, DIM, err);
+	struct cn_spread *s = cn_spread_new(4, DIM, NULL, err);
+	double u[VIEWS * DIM];
+
+	for (size_t a = 0; a < VIEWS; a++) {
+		double squares = 0;
+
+		for (size_t k = 0; k < DIM; k++)
+			squares += (double)z[a * DIM + k] * (double)z[a * DIM + k];
+		for (size_t k = 0; k < DIM; k++)
+			u[a * DIM + k] = (double)z[a * DIM + k] / sqrt(squares);
+	}
+	TAP_NEAR(cn_spread_rank(s, z, VIEWS), slow_rank(u, VIEWS, DIM), 1e-5, "the rank of seven vectors");
+	TAP_OK(cn_spread_rank(s, z, 1) == 0, "and 0 of one");
+	cn_spread_free(s);
+	cn_mem_free(z);
+}
+
 int
 main(void)
 {
@@ -180,6 +203,7 @@ main(void)
 	cn_blas_begin();
 	known(&err);
 	losses(&err);
+	odd(&err);
 	agrees(5, 3, pool, &err);
 	agrees(33, 100, pool, &err);
 	agrees(600, 7, pool, &err);
