@@ -1,14 +1,14 @@
 /* cn-eval - measure encoders by their vectors, and negatives by how near and how true they are. */
-#include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "base/output.h"
 #include "base/pool.h"
 #include "base/tool.h"
+#include "data/pairs.h"
 #include "eval/knn.h"
 #include "eval/negatives.h"
 #include "eval/probe.h"
+#include "eval/report.h"
 #include "eval/sample.h"
 #include "nn/encoder.h"
 #include "tensor/blas.h"
@@ -17,10 +17,10 @@
 
 struct config {
 	struct cn_common common;
-	const char *train, *bank, *model;
-	long long k, iterations, memory;
-	double temperature, strength;
-	int apart;
+	const char *train, *bank, *model, *known, *against;
+	long long k, iterations, memory, bins;
+	double temperature, strength, margin;
+	int apart, negatives, symmetric, json;
 };
 
 /* clang-format off */
@@ -33,7 +33,14 @@ static const struct cn_opt opts[] = {
 	{ 0, "iterations", CN_INT(iterations), "count", "300", 1, 1000000, .help = "linear: take this many steps at most" },
 	{ 'b', "bank", CN_PATH(bank), "file", .help = "negatives: look up in this stream what neg_id names" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "negatives: compare samples by the head of this encoder instead of comparing field z" },
-	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "negatives: refuse a bank that takes more memory than this" },
+	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z", .help = "negatives: measure these; auto: neg_z where it is, otherwise neg_id" },
+	{ 0, "margin", CN_REAL(margin), "cosine", "0.05", 0, 2, .help = "negatives: count as violations what is above the positive's cosine less this" },
+	{ 0, "bins", CN_INT(bins), "count", "20", 0, CN_NEGATIVES_BINS, .help = "negatives: write a histogram of the cosines in this many bins" },
+	{ 0, "known", CN_PATH(known), "file", .help = "negatives: look for the known positives of this text: two ids a line, an anchor's and a positive's" },
+	{ 0, "symmetric", CN_FLAG(symmetric), .help = "negatives: a known pair counts both ways" },
+	{ 0, "against", CN_PATH(against), "file", .help = "negatives: compare with those that this stream has for the same rows" },
+	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "negatives: refuse a bank, known pairs or a stream to compare with that take more memory than this" },
+	{ 0, "json", CN_FLAG(json), .help = "Say it as JSON" },
 	CN_OPT_THREADS_ROW,
 	CN_OPT_OUTPUT_ROW(CN_OPT_NOTES),
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1, .help = "Refuse input not signed with this minisign public key" },
@@ -45,13 +52,12 @@ static const struct cn_tool tool = {
 	"cn-eval", "measure encoders and negatives", "task [file]", "knn|linear|negatives", 1, 2, opts, offsetof(struct config, common)
 };
 
-/* What a task works with, and the words it has found. */
+/* What a task works with, and what it has found. */
 struct task {
 	const struct config *c;
 	const char *operand;
 	struct cn_pool *pool;
-	char words[4096];
-	size_t used;
+	struct cn_report *report;
 };
 
 static struct cn_reader *
@@ -60,14 +66,6 @@ open_stream(const struct task *task, const char *path, struct cn_err *err)
 	const struct cn_reader_config config = { .path = path, .pool = task->pool, .verify_key = task->c->common.verify_key };
 
 	return cn_reader_open(&config, err);
-}
-
-/* One line of name and value; a value that is not known is left out. */
-static void
-say(struct task *task, const char *name, double value, int digits)
-{
-	if (!isnan(value))
-		task->used += (size_t)snprintf(task->words + task->used, sizeof task->words - task->used, "%s\t%.*f\n", name, digits, value);
 }
 
 static int
@@ -97,8 +95,8 @@ run_knn(struct task *task, struct cn_err *err)
 	double accuracy;
 
 	if (read_both(task, &train, &test, err) == 0 && cn_knn_measure(&train, &test, &config, task->pool, &accuracy, err) == 0) {
-		say(task, "rows", (double)test.n, 0);
-		say(task, "accuracy", accuracy, 4);
+		cn_report_count(task->report, "rows", test.n);
+		cn_report_real(task->report, "accuracy", accuracy, 4);
 	}
 	cn_sample_release(&train);
 	cn_sample_release(&test);
@@ -112,67 +110,97 @@ run_linear(struct task *task, struct cn_err *err)
 	struct cn_probe_result result;
 
 	if (read_both(task, &train, &test, err) == 0 && cn_probe_measure(&train, &test, &config, task->pool, &result, err) == 0) {
-		say(task, "rows", (double)test.n, 0);
-		say(task, "accuracy", result.accuracy, 4);
-		say(task, "train_accuracy", result.train_accuracy, 4);
-		say(task, "loss", result.loss, 6);
-		say(task, "iterations", (double)result.iterations, 0);
+		cn_report_count(task->report, "rows", test.n);
+		cn_report_real(task->report, "accuracy", result.accuracy, 4);
+		cn_report_real(task->report, "train_accuracy", result.train_accuracy, 4);
+		cn_report_real(task->report, "loss", result.loss, 6);
+		cn_report_count(task->report, "iterations", result.iterations);
 	}
 	cn_sample_release(&train);
 	cn_sample_release(&test);
 }
 
 static void
-say_negatives(struct task *task, const struct cn_negatives_result *r)
+report_negatives(const struct task *task, const struct cn_negatives_result *r)
 {
-	say(task, "rows", (double)r->rows, 0);
-	say(task, "negatives", (double)r->negatives, 0);
-	say(task, "none", (double)r->none, 0);
-	if (r->distinct)
-		say(task, "distinct", (double)r->distinct, 0);
-	say(task, "hardness", r->similarity, 4);
-	say(task, "hardest", r->hardest, 4);
-	say(task, "positive", r->positive, 4);
-	say(task, "above_positive", r->above, 4);
-	say(task, "false_negatives", r->false_share, 4);
-	say(task, "diversity", r->diversity, 4);
+	const struct { const char *name; uint64_t count; } counts[] = {
+		{ "rows", r->rows }, { "negatives", r->negatives }, { "none", r->none }, { "distinct", r->distinct },
+		{ "missing", r->missing }, { "itself", r->itself }, { "repeated_id", r->repeated_id },
+		{ "repeated_content", r->repeated_content },
+	};
+	const struct { const char *name; double value; } reals[] = {
+		{ "hardness", r->similarity }, { "hardest", r->hardest }, { "positive", r->positive }, { "above_positive", r->above },
+		{ "violations", r->violations }, { "false_negatives", r->false_share }, { "known_positives", r->known_share },
+		{ "coverage", r->coverage }, { "gini", r->gini }, { "diversity", r->diversity }, { "effective_rank", r->rank },
+	};
+
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+		cn_report_count(task->report, counts[i].name, counts[i].count);
+	for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+		cn_report_real(task->report, reals[i].name, reals[i].value, 4);
+	cn_report_count(task->report, "matched", r->agreement.matched);
+	cn_report_count(task->report, "unmatched", r->agreement.unmatched);
+	cn_report_real(task->report, "common", r->agreement.common, 4);
+	cn_report_real(task->report, "jaccard", r->agreement.jaccard, 4);
+	if (r->scored && task->c->bins)
+		cn_report_bins(task->report, "histogram", r->histogram, (size_t)task->c->bins, -1, 1);
 }
 
+/* Known pairs come first: a mistake in a small text is told before a bank is read. */
 static void
 run_negatives(struct task *task, struct cn_err *err)
 {
-	struct cn_encoder *encoder = task->c->model && !err->code ? cn_encoder_load(task->c->model, task->pool, err) : NULL;
-	struct cn_reader *in = err->code ? NULL : open_stream(task, task->operand, err);
-	struct cn_reader *bank = task->c->bank && !err->code ? open_stream(task, task->c->bank, err) : NULL;
-	const struct cn_negatives_config config = { encoder, (uint64_t)task->c->memory, task->pool };
+	const struct config *c = task->c;
+	const struct cn_pairs_config pairs = { c->known, c->symmetric, 0, (uint64_t)c->memory };
+	struct cn_negatives_config config = {
+		.kind = (enum cn_negatives_kind)c->negatives, .margin = c->margin, .bins = (size_t)c->bins,
+		.memory = (uint64_t)c->memory, .pool = task->pool,
+	};
 	struct cn_negatives_result result;
 
-	if (!err->code && cn_negatives_measure(&config, in, bank, &result, err) == 0)
-		say_negatives(task, &result);
-	cn_reader_free(bank);
+	if (c->symmetric && !c->known)
+		cn_err_set(err, CN_USAGE, "--symmetric is about the pairs of --known");
+	struct cn_pairs *known = c->known && !err->code ? cn_pairs_read(&pairs, err) : NULL;
+	struct cn_encoder *encoder = c->model && !err->code ? cn_encoder_load(c->model, task->pool, err) : NULL;
+	struct cn_reader *in = err->code ? NULL : open_stream(task, task->operand, err);
+
+	config.known = known;
+	config.encoder = encoder;
+	config.bank = c->bank && !err->code ? open_stream(task, c->bank, err) : NULL;
+	config.against = c->against && !err->code ? open_stream(task, c->against, err) : NULL;
+	if (!err->code && cn_negatives_measure(&config, in, &result, err) == 0)
+		report_negatives(task, &result);
+	cn_reader_free(config.against);
+	cn_reader_free(config.bank);
 	cn_reader_free(in);
 	cn_encoder_free(encoder);
+	cn_pairs_free(known);
 }
 
 int
 main(int argc, char **argv)
 {
-	static void (*const run[])(struct task *, struct cn_err *) = { run_knn, run_linear, run_negatives };
+	static const struct { const char *name; void (*run)(struct task *task, struct cn_err *err); } tasks[] = {
+		{ "knn", run_knn }, { "linear", run_linear }, { "negatives", run_negatives },
+	};
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	const int operands = cn_tool_begin(&tool, &c, argc, &argv);
 	struct task task = { .c = &c, .operand = operands > 1 ? argv[1] : NULL };
+	const size_t which = argv[0][0] == 'k' ? 0 : argv[0][0] == 'l' ? 1 : 2;
 	struct cn_output *output;
 
 	cn_blas_begin();
 	output = cn_output_open(c.common.output, CN_OUTPUT_TEXT, &err);
 	task.pool = cn_pool_new((size_t)c.common.threads, &err);
+	task.report = cn_report_new(tasks[which].name, &err);
 	if (!err.code)
-		run[argv[0][0] == 'k' ? 0 : argv[0][0] == 'l' ? 1 : 2](&task, &err);
+		tasks[which].run(&task, &err);
 	if (!err.code)
-		cn_output_write(output, task.words, task.used, &err);
+		cn_report_write(task.report, c.json, output, &err);
 	cn_output_finish(output, &err);
 	cn_output_free(output);
+	cn_report_free(task.report);
 	cn_pool_free(task.pool);
 	return cn_tool_end(&tool, &err);
 }

@@ -146,7 +146,7 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 static void
 open_inputs(struct cn_step *step, const struct config *c, struct cn_miner_config *m, struct cn_err *err)
 {
-	const struct cn_pairs_config pairs = { c->known, c->symmetric, c->known_bloom, !(c->known_bloom > 0), (uint64_t)c->memory };
+	const struct cn_pairs_config pairs = { c->known, c->symmetric, c->known_bloom, (uint64_t)c->memory, !(c->known_bloom > 0) };
 
 	for (size_t i = 0; i < c->bank.n && !err->code; i++)
 		m->bank[m->banks++] = cn_step_reader(step, c->bank.value[i], err);

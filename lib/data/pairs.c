@@ -28,6 +28,8 @@ struct cn_pairs {
 	unsigned char *bit;
 	uint64_t bits;
 	unsigned probes;
+	uint64_t *first, *second;	/* (listed) the pairs in rising order, column by column */
+	size_t listed;
 };
 
 /* Text as it is read. */
@@ -290,6 +292,48 @@ read_exact(struct cn_pairs *pairs, struct text *text, struct cn_err *err)
 	return grow_table(pairs, err) < 0 ? -1 : read_all(text, &taker, err);
 }
 
+static int
+by_first(const void *x, const void *y)
+{
+	const struct pair *p = x, *q = y;
+
+	if (p->a != q->a)
+		return p->a < q->a ? -1 : 1;
+	return p->b < q->b ? -1 : p->b > q->b;
+}
+
+/* The pairs of the table in rising order, both ways round if that is one. */
+static int
+list(struct cn_pairs *pairs, struct cn_err *err)
+{
+	const size_t most = (pairs->symmetric ? 2 : 1) * (size_t)pairs->count;
+	struct pair *all = NULL;
+	size_t n = 0;
+
+	if (check_memory(pairs, pairs->slots * sizeof *pairs->slot + 2 * most * sizeof *all, err) < 0)
+		return -1;
+	all = cn_mem_array(most, sizeof *all, err);
+	pairs->first = cn_mem_array(most, sizeof *pairs->first, err);
+	pairs->second = cn_mem_array(most, sizeof *pairs->second, err);
+	for (size_t i = 0; i < pairs->slots && !err->code; i++) {
+		const struct pair pair = { pairs->slot[i].a, pairs->slot[i].b - 1 };
+
+		if (pairs->slot[i].b)
+			all[n++] = pair;
+		if (pairs->slot[i].b && pairs->symmetric && pair.a != pair.b)
+			all[n++] = (struct pair){ pair.b, pair.a };
+	}
+	if (!err->code)
+		qsort(all, n, sizeof *all, by_first);
+	for (size_t i = 0; i < n && !err->code; i++) {
+		pairs->first[i] = all[i].a;
+		pairs->second[i] = all[i].b;
+	}
+	pairs->listed = n;
+	cn_mem_free(all);
+	return err->code ? -1 : 0;
+}
+
 /* Streams and what gzip, zstd and xz write are told from text by their first bytes. */
 static int
 check_text(struct cn_source *source, struct cn_err *err)
@@ -320,8 +364,8 @@ cn_pairs_read(const struct cn_pairs_config *config, struct cn_err *err)
 		pairs->file = cn_source_name(text->source);
 		if (config->false_rate > 0)
 			read_bloom(pairs, text, config->false_rate, err);
-		else
-			read_exact(pairs, text, err);
+		else if (read_exact(pairs, text, err) == 0 && config->listed)
+			list(pairs, err);
 		pairs->file = NULL;
 	}
 	if (text)
@@ -343,6 +387,37 @@ cn_pairs_has(const struct cn_pairs *pairs, uint64_t a, uint64_t b)
 	return pairs->slot[find_slot(pairs, pair)].b != 0;
 }
 
+/* The first place in rising numbers that is not below x. */
+static size_t
+find_place(const uint64_t *number, size_t n, uint64_t x)
+{
+	size_t low = 0;
+
+	while (n) {
+		const size_t half = n / 2;
+
+		if (number[low + half] < x) {
+			low += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return low;
+}
+
+const uint64_t *
+cn_pairs_of(const struct cn_pairs *pairs, uint64_t a, size_t *n)
+{
+	const size_t from = find_place(pairs->first, pairs->listed, a);
+	size_t end = from;
+
+	while (end < pairs->listed && pairs->first[end] == a)
+		end++;
+	*n = end - from;
+	return *n ? pairs->second + from : NULL;
+}
+
 uint64_t
 cn_pairs_count(const struct cn_pairs *pairs)
 {
@@ -352,7 +427,7 @@ cn_pairs_count(const struct cn_pairs *pairs)
 uint64_t
 cn_pairs_memory(const struct cn_pairs *pairs)
 {
-	return pairs->slot ? pairs->slots * sizeof *pairs->slot : pairs->bits / 8 + 1;
+	return (pairs->slot ? pairs->slots * sizeof *pairs->slot : pairs->bits / 8 + 1) + 2 * pairs->listed * sizeof *pairs->first;
 }
 
 void
@@ -362,5 +437,7 @@ cn_pairs_free(struct cn_pairs *pairs)
 		return;
 	cn_mem_free(pairs->slot);
 	cn_mem_free(pairs->bit);
+	cn_mem_free(pairs->first);
+	cn_mem_free(pairs->second);
 	cn_mem_free(pairs);
 }

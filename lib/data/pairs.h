@@ -16,6 +16,7 @@
 #define CN_DATA_PAIRS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -27,6 +28,7 @@ struct cn_pairs_config {
 	bool symmetric;		/* (a, b) is also (b, a) */
 	double false_rate;	/* of a Bloom filter, below 1; 0 = exact */
 	uint64_t memory;	/* the most bytes this may take, also while it grows; 0 = no limit */
+	bool listed;		/* for cn_pairs_of: 16 bytes a pair more (32 if symmetric); not for a Bloom filter */
 };
 
 /* A file is read twice for a Bloom filter; of a pipe, all pairs are held while it is made. */
@@ -34,6 +36,9 @@ struct cn_pairs *cn_pairs_read(const struct cn_pairs_config *config, struct cn_e
 
 /* From any number of threads. */
 bool cn_pairs_has(const struct cn_pairs *pairs, uint64_t a, uint64_t b);
+
+/* All b of the pairs (a, b) of an id, rising; how many into *n.  NULL, 0 unless the pairs are listed. */
+const uint64_t *cn_pairs_of(const struct cn_pairs *pairs, uint64_t a, size_t *n);
 
 uint64_t cn_pairs_count(const struct cn_pairs *pairs);	/* different ones; about so many in a Bloom filter */
 uint64_t cn_pairs_memory(const struct cn_pairs *pairs);	/* bytes the set takes */

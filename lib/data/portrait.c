@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "data/command.h"
 #include "data/historyjson.h"
+#include "data/jsontext.h"
 #include "data/portrait.h"
 #include "stream/head.h"
 
@@ -177,18 +178,6 @@ shape_json(const struct cn_shape *shape)
 	return array;
 }
 
-static int
-dump(json_t *root, FILE *to, struct cn_err *err)
-{
-	const int failed = !root || json_dumpf(root, to, JSON_INDENT(2)) < 0;
-
-	if (failed)
-		cn_err_set(err, CN_FAILED, "out of memory for the JSON text");
-	fputc('\n', to);
-	json_decref(root);
-	return failed ? -1 : 0;
-}
-
 static json_t *
 history_json(const struct cn_history *history)
 {
@@ -234,7 +223,7 @@ cn_portrait_json(const struct cn_reader *reader, FILE *to, struct cn_err *err)
 		json_object_set_new(root, "salvaged", json_boolean((end->status & 1) != 0));
 	}
 	json_object_set_new(root, "history", history_json(cn_reader_history(reader)));
-	return dump(root, to, err);
+	return cn_jsontext_write(root, to, err);
 }
 
 int
@@ -255,7 +244,7 @@ cn_portrait_model_json(const struct cn_weights *weights, FILE *to, struct cn_err
 	json_object_set_new(root, "tensors", tensors);
 	json_object_set_new(root, "meta", meta_json(&weights->meta));
 	json_object_set_new(root, "history", parsed ? parsed : json_null());
-	return dump(root, to, err);
+	return cn_jsontext_write(root, to, err);
 }
 
 void

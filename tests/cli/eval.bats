@@ -20,7 +20,9 @@ arrays() {
 }
 
 @test "eval: the same for any number of threads" {
-	for task in "knn --train $CN_FIXTURES/z.cns $(test_set)" "linear --train $CN_FIXTURES/z.cns $(test_set)" "negatives --bank $CN_FIXTURES/z.cns $CN_FIXTURES/neg.cns"; do
+	printf '1\t2\n5\t9\n' >known
+	for task in "knn --train $CN_FIXTURES/z.cns $(test_set)" "linear --train $CN_FIXTURES/z.cns $(test_set)" \
+		"negatives --json --known known --against $CN_FIXTURES/neg.cns --bank $CN_FIXTURES/z.cns $CN_FIXTURES/neg.cns"; do
 		ok "cn-eval $task -T1 >a && cn-eval $task -T3 >b"
 		same a b
 	done
@@ -85,6 +87,121 @@ print("%.4f %.4f %.4f %.4f %d" % (s.mean(), s.max(1).mean(), (y[r] == y[:, None]
 	with=$(value hardness)
 	ok 'cn-eval negatives g'
 	[ "$(value hardness)" = "$with" ] && [ -z "$(value false_negatives)" ]
+}
+
+@test "eval negatives: violations, known positives, coverage, Gini, rank and histogram, as numpy finds them" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	m=$CN_FIXTURES/model.safetensors
+	ok "cn-embed -q --pos -m $m $CN_FIXTURES/demo.cns -o p.cns && cn-mine -q --k 5 --strategy random --bank p.cns p.cns -o n.cns"
+	arrays n.cns n id z pos_z neg_id
+	run /usr/bin/python3 -c 'import numpy as n
+i, z, p, k = (n.load(f + ".npy") for f in ("nid", "nz", "npos_z", "nneg_id"))
+z, p = (v / n.linalg.norm(v.astype("f8"), axis=1, keepdims=True) for v in (z, p))
+row = {v: r for r, v in enumerate(i)}; r = n.vectorize(row.get)(k)
+s = n.einsum("rd,rkd->rk", z, z[r]); t = (z * p).sum(1, keepdims=True)
+known = {(int(a), int(b)) for a in i for b in i if (a * 7 + b) % 11 == 0 and a < b}
+open("known.tsv", "w").writelines("%d\t%d\n" % v for v in known)
+one = n.mean([(int(a), int(b)) in known for a, c in zip(i, k) for b in c])
+both = n.mean([(int(a), int(b)) in known or (int(b), int(a)) in known for a, c in zip(i, k) for b in c])
+x = n.sort(n.bincount(r.ravel(), minlength=len(i))); g = (2 * n.arange(1, len(x) + 1) - len(x) - 1) @ x / len(x) / x.sum()
+def rank(v): c = n.cov(v.T, bias=True); return n.trace(c) ** 2 / n.trace(c @ c)
+print("%.4f %.4f %.4f %.4f %.4f %.4f" % ((s > t - .02).mean(), one, both, (x > 0).mean(), g, n.mean([rank(z[a]) for a in r])))
+print(*n.histogram(s, 10, (-1, 1))[0])'
+	want=$output
+	ok "cn-eval negatives --margin 0.02 --bins 10 --bank p.cns --known known.tsv n.cns"
+	one="$(value violations) $(value known_positives)"
+	rest="$(value coverage) $(value gini) $(value effective_rank)"
+	bins=$(awk -F'\t' '$1 == "histogram" { print $4 }' <<<"$output" | paste -s -d ' ')
+	ok "cn-eval negatives --bins 0 --symmetric --known - n.cns <known.tsv"
+	[ "$one $(value known_positives) $rest"$'\n'"$bins" = "$want" ]
+	[[ $output != *histogram* ]]
+}
+
+@test "eval negatives: what is mined below a margin violates none" {
+	ok "cn-embed -q --pos -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o p.cns && cn-mine -q --strategy semihard --margin 0.01 --bank p.cns p.cns -o n.cns"
+	ok "cn-eval negatives --margin 0.01 --bank p.cns n.cns"
+	[ "$(value violations)" = 0.0000 ]
+	ok "cn-eval negatives --margin 0.5 --bank p.cns n.cns"
+	[ "$(value violations)" = 1.0000 ]
+}
+
+@test "eval negatives: the row itself, ids twice, contents twice, and ids that are not there" {
+	ok 'cn-import demo -n 30 --size 16 -o a.cns && cn-import demo -n 30 --size 16 --id-base 1000 -o b.cns && cn-cat a.cns b.cns -o ab.cns'
+	ok 'cn-mine -q --strategy random --k 59 --bank ab.cns a.cns -o n.cns && cn-eval negatives --bank ab.cns n.cns'
+	[ "$(value itself) $(value missing) $(value repeated_id) $(value repeated_content) $(value none)" = '0 0 0 870 30' ]
+	[ "$(value coverage) $(value gini)" = '1.0000 0.0000' ]
+	ok 'cn-eval negatives --bank a.cns n.cns'
+	[ "$(value missing) $(value repeated_content)" = '870 0' ]
+	ok 'cn-cat a.cns a.cns -o aa.cns && cn-mine -q --strategy random --k 58 --bank aa.cns a.cns -o n.cns && cn-eval negatives n.cns'
+	[ "$(value repeated_id) $(value missing)$(value repeated_content)$(value coverage)" = '870 ' ]
+}
+
+@test "eval negatives: two sets agree as far as awk can count" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --k 40 --strategy random --bank $z $z -o r.cns && cn-cat --skip 70 r.cns -o b.cns && cn-cat -n 70 r.cns | cn-cat b.cns - -o s.cns && cn-cat -n 150 s.cns -o t.cns"
+	ok "cn-eval negatives --against $CN_FIXTURES/neg.cns $CN_FIXTURES/neg.cns"
+	[ "$(value matched) $(value unmatched) $(value common) $(value jaccard)" = '200 0 1.0000 1.0000' ]
+	for f in r.cns "$CN_FIXTURES/neg.cns"; do
+		cn-info --text --width 40 "$f" | awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR > 1 { print $at["id"], $at["neg_id"] }'
+	done | sort -s -n -k 1,1 | awk '
+		NR % 2 { n = split($2, a, ","); next }
+		{ k = split($2, b, ","); both = 0; for (i in b) for (j in a) both += a[j] == b[i]; common += both / k / 200; jaccard += both / (n + k - both) / 200 }
+		END { printf "200 0 %.4f %.4f\n", common, jaccard }' >want
+	ok "cn-eval negatives --against s.cns $CN_FIXTURES/neg.cns"
+	[ "$(value matched) $(value unmatched) $(value common) $(value jaccard)" = "$(cat want)" ]
+	ok "cn-eval negatives --against t.cns $CN_FIXTURES/neg.cns"
+	[ "$(value matched) $(value unmatched)" = '150 50' ]
+}
+
+@test "eval negatives: which of two kinds is said" {
+	ok "cn-mine -q --k 3 --emit z --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o n.cns && cn-eval negatives --bank $CN_FIXTURES/z.cns n.cns"
+	hardness=$(value hardness)
+	[ -z "$(value distinct)" ]
+	ok "cn-eval negatives --negatives neg_z --bank $CN_FIXTURES/z.cns n.cns"
+	[ -z "$(value distinct)" ] && [ "$(value hardness)" = "$hardness" ]
+	ok "cn-eval negatives --negatives neg_id --bank $CN_FIXTURES/z.cns n.cns"
+	[ -n "$(value distinct)" ] && [ "$(value hardness)" = "$hardness" ]
+	refuses 1 "cn-eval negatives --negatives neg_z $CN_FIXTURES/neg.cns" "neg.cns: no field 'neg_z', which --negatives asks for; make it with cn-gen"
+}
+
+@test "eval: JSON says the same as text" {
+	printf '1\t2\n' >known
+	for task in "knn --train $CN_FIXTURES/z.cns $(test_set)" "linear --train $CN_FIXTURES/z.cns $(test_set)" \
+		"negatives --known known --bins 5 --against $CN_FIXTURES/neg.cns --bank $CN_FIXTURES/z.cns $CN_FIXTURES/neg.cns"; do
+		ok "cn-eval $task -o text && cn-eval --json $task -o json && jq -r .task json"
+		[ "$output" = "${task%% *}" ]
+		jq -r 'del(.task) | to_entries[] | if .key == "histogram" then .value[] | ["histogram", .from, .to, .count] else [.key, .value] end | @tsv' json |
+			awk -F'\t' -v OFS='\t' '
+				NR == FNR { want[FNR] = $0; digits[FNR] = $NF ~ /\./ ? length($NF) - index($NF, ".") : 0; next }
+				{ for (i = 2; i < NF; i++) $i = sprintf("%.4f", $i); $NF = sprintf("%.*f", digits[FNR], $NF); if ($0 != want[FNR]) { print; bad = 1 } }
+				END { exit bad || FNR < 2 }' text -
+	done
+}
+
+@test "eval negatives: what known pairs and other sets cannot be is refused" {
+	n=$CN_FIXTURES/neg.cns z=$CN_FIXTURES/z.cns
+	printf '# pairs\n1\t2\n\n3 4\n' >bad.tsv
+	refuses 1 "cn-eval negatives --known bad.tsv $n" "cn-eval: bad.tsv: line 4: expected two ids (0 to 18446744073709551614) separated by a tab, got '3 4'; comments begin with #"
+	refuses 1 "cn-eval negatives --known - $n <bad.tsv" 'standard input: line 4'
+	refuses 1 "cn-eval negatives --known $z $n" 'z.cns: is a stream; known pairs are text'
+	refuses 1 "gzip -c bad.tsv >bad.gz; cn-eval negatives --known bad.gz $n" 'bad.gz: is compressed'
+	refuses 1 "cn-eval negatives --known nowhere $n" "cannot open 'nowhere'"
+	refuses 2 "cn-eval negatives --known - <bad.tsv" 'only one input can be standard input'
+	refuses 2 "cn-eval negatives --symmetric $n" '--symmetric is about the pairs of --known'
+	refuses 1 "cn-eval negatives --against $z $n" "z.cns: no field 'neg_id'"
+	refuses 1 "cn-cat --fields z,neg_id $n | cn-eval negatives --against $n" "standard input: no field 'id'"
+	refuses 1 "cn-cat --fields z,neg_id $n | cn-eval negatives --known <(echo)" "standard input: no field 'id'"
+	refuses 1 "cn-eval negatives --memory 1k --against $n $n" 'more than --memory allows (1 KiB)'
+	ok "cn-import demo -n 20 --size 16 --id-base 9000 -o far.cns && cn-mine -q --strategy random --k 2 --emit id --bank far.cns far.cns -o other.cns"
+	refuses 1 "cn-eval negatives --against other.cns $n" 'have no row in common by id'
+	ok "cn-gen -q --method mix --k 3 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o g"
+	refuses 1 "cn-eval negatives --known <(echo) g" 'name one with --bank'
+	ok "cn-eval negatives --known <(echo) --bank $z g"
+	[ "$(value known_positives)" = 0.0000 ]
+	refuses 1 "cn-eval negatives --against $n g" "g: no field 'neg_id'"
+	head -c 3000 "$n" >cut.cns
+	refuses 3 "cn-eval negatives --against cut.cns $n -o a" 'cut.cns'
+	[ ! -e a ]
 }
 
 @test "eval: what is missing is named" {

@@ -212,6 +212,28 @@ bounds(void)
 	}
 }
 
+/* The partners of an id, in rising order and once each. */
+static void
+listed(void)
+{
+	struct cn_err err = { 0 };
+	size_t n, m, none;
+
+	put("5\t9\n5\t3\n7\t5\n5\t9\n2\t2\n");
+	struct cn_pairs *one = cn_pairs_read(&(struct cn_pairs_config){ .path = path, .listed = true }, &err);
+	struct cn_pairs *both = cn_pairs_read(&(struct cn_pairs_config){ .path = path, .listed = true, .symmetric = true }, &err);
+	const uint64_t *of = cn_pairs_of(one, 5, &n), *all = cn_pairs_of(both, 5, &m);
+
+	TAP_OK(of && n == 2 && of[0] == 3 && of[1] == 9, "an id's partners are listed");
+	TAP_OK(all && m == 3 && all[0] == 3 && all[1] == 7 && all[2] == 9, "both ways");
+	TAP_OK(cn_pairs_of(one, 9, &none) == NULL && none == 0 && cn_pairs_of(both, 2, &none) && none == 1, "none, and itself, once");
+	cn_pairs_free(one);
+	cn_pairs_free(both);
+	one = read_back(false, 0, &err);
+	TAP_OK(cn_pairs_of(one, 5, &none) == NULL && none == 0, "unless asked for, none is");
+	cn_pairs_free(one);
+}
+
 int
 main(void)
 {
@@ -228,6 +250,7 @@ main(void)
 	bad_lines();
 	edges();
 	pipes();
+	listed();
 	close(file);
 	unlink(path);
 	return tap_done();
