@@ -21,7 +21,7 @@
 enum cn_mine_reason {
 	CN_MINE_ALLOWED = 0,
 	CN_MINE_ABOVE = CN_TOPK_ABOVE,	/* scores above the ceiling */
-	CN_MINE_BELOW,			/* scores below the floor */
+	CN_MINE_BELOW = CN_TOPK_BELOW,	/* scores below the floor */
 	CN_MINE_SELF,			/* has the anchor's id */
 	CN_MINE_CONTENT,		/* same bytes as the anchor, its positive, or the bank's row of its id */
 	CN_MINE_KNOWN,			/* a pair of the file of known positives */

@@ -1,353 +1,385 @@
 /*
- * Exact nearest rows: BLAS proposes, the fixed-order kernel decides.
+ * Exact nearest rows: a fast pass proposes, the fixed-order kernel decides.
  *
  * The bank is walked in tiles.  A matrix product scores a tile for some queries at once; whatever may
- * still belong to the best k of a query is scored again with cn_kernel_dot and kept in its list, which is
- * cut back to the k-th best score whenever it fills.  Both sums of d products differ from the true value
- * by at most gamma |q||b|, gamma = d u / (1 - d u), u = 2^-24, in any order of additions and with or
- * without fused steps (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), hence from each
- * other by at most twice that: a row is passed over only if its BLAS score is below the k-th best by
- * more than that bound, so it cannot be among the best k in fixed order either.
+ * still belong to the best k of a query is scored again with cn_kernel_dot and noted in its list.  Both
+ * sums of d products differ from the true value by at most gamma |q||b|, gamma = d u / (1 - d u),
+ * u = 2^-24, in any order of additions and with or without fused steps (Higham, Accuracy and Stability of
+ * Numerical Algorithms, 3.1): a row is passed over only if its BLAS score is below the k-th best by more
+ * than both errors, so it cannot be among the best k in fixed order either.
+ *
+ * Distances: -|q-b|^2 = 2 (qb - |q|^2/2 - |b|^2/2), and cn_kernel_distance2 differs from the true value by
+ * at most gamma (|q|+|b|)^2 <= 2 gamma (|q|^2 + |b|^2), which is taken off both squares.
  */
+#include <assert.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "tensor/blas.h"
 #include "tensor/clones.h"
 #include "tensor/kernel.h"
 #include "tensor/topk.h"
+#include "tensor/toplist.h"
 
 #include "base/banned.h"
 
 #define BANK_TILE 1024		/* rows of the bank per product; a multiple of BLOCK */
+#define SLAB_TILES 16		/* tiles that are measured together, then searched for all queries */
 #define QUERY_TILE 128		/* queries per product, at most */
-#define BLOCK 32		/* scores looked at together */
+#define BLOCK 32		/* values looked at together */
+#define SLACK 0x1p-20		/* relative, for the rounding of the bounds themselves */
 
-/* A row in a query's list.  Greater keys are better: the score in the high half, the reversed row below. */
-struct entry {
-	uint64_t key;
-	unsigned reason;
-};
-
-struct list {
-	struct entry *entry;
-	size_t n, capacity;	/* cut back before it outgrows capacity */
-	size_t room;		/* elements allocated, for cn_mem_grow */
-	uint32_t above;		/* rows over the ceiling that are not in the list */
-	float floor;		/* the k-th best score so far, or -infinity */
+/*
+ * How values of the first pass and scores belong together, for one query and one tile: a row whose value
+ * is less than unit score + low scores less than score, one whose value is more than unit score + high more.
+ */
+struct bound {
+	double unit, low, high;
 };
 
 struct worker {
-	float *score;		/* (QUERY_TILE, BANK_TILE) */
-	uint64_t *key;		/* for selection */
-	size_t key_room;
-	struct list list[QUERY_TILE];
+	float *value;		/* (QUERY_TILE, BANK_TILE) */
 	struct cn_err err;
 };
 
-struct search {
-	const float *bank, *query;
-	size_t n, m, d, k, tile;	/* tile: queries per part */
-	const struct cn_topk_rule *rule;
-	struct cn_topk_hit *hits;
-	float *reach;			/* per bank tile: the greatest length of a row */
-	struct worker *worker;
+struct cn_topk {
+	struct cn_topk_config c;
+	size_t tile, threads;		/* tile: queries per part */
+	uint32_t rows;			/* fed so far */
+	double *size;			/* (m) squared lengths of the queries */
+	struct cn_toplist *list;	/* (m) */
+	uint32_t *above;		/* (m) rows over the ceiling, which are not in the lists */
+	struct worker *worker;		/* (threads) */
+	const float *bank;		/* the slab that is being searched */
+	size_t first, n;		/* its first row's number, its rows */
+	double reach[SLAB_TILES];	/* per tile: the greatest squared length of a row */
+	float *half;			/* (rows of a slab) half the squared length, by L2 */
 };
 
-/* Floats in the order of unsigned integers; both zeros are one score. */
-static uint32_t
-order_of(float score)
+/* Half of gamma's d is for subtracting and squaring, and to be safe. */
+static double
+gamma_of(const struct cn_topk *t)
 {
-	uint32_t bits;
+	const double du = (double)(t->c.d + 4) * 0x1p-24;
 
-	score += 0.0f;
-	memcpy(&bits, &score, sizeof bits);
-	return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+	return du < 0.5 ? du / (1 - du) : INFINITY;
 }
 
-static float
-score_of(uint64_t key)
+/* What is left of a squared length when the errors of cn_kernel_distance2 are taken off; rounds to less. */
+static double
+keep_of(const struct cn_topk *t)
 {
-	uint32_t bits = (uint32_t)(key >> 32);
-	float score;
-
-	bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-	memcpy(&score, &bits, sizeof score);
-	return score;
+	return 1 - 2 * gamma_of(t) - SLACK;
 }
 
-static uint32_t
-row_of(uint64_t key)
+/* Squares of floats are exact in doubles: but for 2^-30, the true value. */
+static double
+squares(const float *x, size_t d)
 {
-	return ~(uint32_t)key;
-}
+	double sum[8] = { 0 };
+	size_t i = 0;
 
-/* Rounded up a little, so that it is never less than the true length. */
-static float
-length_bound(const float *x, size_t d)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < d; i++)
-		sum += (double)x[i] * x[i];
-	return (float)(sqrt(sum) * (1 + 1e-6));
+	for (; i + 8 <= d; i += 8)
+		for (size_t j = 0; j < 8; j++)
+			sum[j] += (double)x[i + j] * x[i + j];
+	for (; i < d; i++)
+		sum[0] += (double)x[i] * x[i];
+	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
 static void
 measure_tile(void *context, size_t i, size_t worker)
 {
-	struct search *s = context;
-	const size_t end = (i + 1) * BANK_TILE < s->n ? (i + 1) * BANK_TILE : s->n;
+	struct cn_topk *t = context;
+	const size_t end = (i + 1) * BANK_TILE < t->n ? (i + 1) * BANK_TILE : t->n;
+	const double keep = keep_of(t) / 2;
 
 	(void)worker;
+	t->reach[i] = 0;
 	for (size_t row = i * BANK_TILE; row < end; row++) {
-		const float length = length_bound(s->bank + row * s->d, s->d);
+		const double size = squares(t->bank + row * t->c.d, t->c.d);
 
-		if (!(length <= s->reach[i]))
-			s->reach[i] = length;
+		if (size > t->reach[i])
+			t->reach[i] = size;
+		t->half[row] = (float)(size * keep);
 	}
 }
 
-/* The k-th greatest of n keys (k in 1..n); reorders them.  Hoare's selection, median of three. */
-static uint64_t
-select_key(uint64_t *key, size_t n, size_t k)
+/* Where sums might overflow nothing is known of a score: every row is scored again. */
+static struct bound
+bound_blas(const struct cn_topk *t, size_t query, size_t tile)
 {
-	size_t low = 0, high = n - 1;
+	const double q = t->size[query], b = t->reach[tile], gamma = gamma_of(t);
+	const double error = (2 * gamma + SLACK) * sqrt(q * b) + (double)(t->c.d + 2) * 0x1p-125;
 
-	k--;
-	while (low < high) {
-		const uint64_t a = key[low], b = key[low + (high - low) / 2], c = key[high];
-		const uint64_t pivot = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b));
-		size_t i = low, j = high;
-
-		for (;;) {
-			while (key[i] > pivot)
-				i++;
-			while (key[j] < pivot)
-				j--;
-			if (i >= j)
-				break;
-
-			const uint64_t t = key[i];
-
-			key[i++] = key[j];
-			key[j--] = t;
-		}
-		if (i == j && k == i)	/* the pivot stands alone between the two sides */
-			break;
-		if (k < i)
-			high = i - 1;
-		else
-			low = j + 1;
-	}
-	return key[k];
+	if (!(q + b < 1e37 && gamma < 0.125))
+		return (struct bound){ 1, -INFINITY, INFINITY };
+	if (t->c.metric == CN_TOPK_DOT)
+		return (struct bound){ 1, -error, error };
+	return (struct bound){ 0.5, keep_of(t) * q / 2 - error, keep_of(t) * q / 2 + (2 * gamma + SLACK) * (q + b) + error };
 }
 
-/* Drops whatever stands behind the k-th row that counts, and raises the floor to its score. */
-static void
-cut(const struct search *s, struct worker *w, struct list *list)
+/* As a float that is not greater, whatever the sum's own rounding. */
+static float
+lower(double unit, double score, double shift)
 {
-	size_t counting = 0, kept = 0;
+	const double x = unit * score + shift;
+	const double less = x - (fabs(unit * score) + fabs(shift)) * 0x1p-22 - 0x1p-140;
 
-	if (cn_mem_grow((void **)&w->key, &w->key_room, list->n, sizeof *w->key, &w->err) < 0) {
-		list->n = 0;
-		return;
-	}
-	for (size_t i = 0; i < list->n; i++)
-		if (!list->entry[i].reason)
-			w->key[counting++] = list->entry[i].key;
-	if (counting < s->k)
-		return;
+	if (score == INFINITY && shift > -INFINITY)
+		return FLT_MAX;
+	return less < -FLT_MAX || isnan(less) ? -INFINITY : less > FLT_MAX ? FLT_MAX : (float)less;
+}
 
-	const uint64_t last = select_key(w->key, counting, s->k);
-
-	for (size_t i = 0; i < list->n; i++)
-		if (list->entry[i].key >= last)
-			list->entry[kept++] = list->entry[i];
-	list->n = kept;
-	list->floor = score_of(last);
+static float
+higher(double unit, double score, double shift)
+{
+	return -lower(unit, -score, -shift);
 }
 
 /* Scores a row in fixed order and notes it, if it may still matter. */
 static void
-consider(const struct search *s, struct worker *w, struct list *list, size_t query, size_t row)
+consider(struct cn_topk *t, struct worker *w, size_t query, size_t row)
 {
-	const float *q = s->query + query * s->d;
-	const float score = cn_kernel_dot(q, s->bank + row * s->d, s->d);
+	const struct cn_topk_rule *rule = &t->c.rule;
+	const float *q = t->c.query + query * t->c.d, *b = t->bank + row * t->c.d;
+	const float score = t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, t->c.d) : -cn_kernel_distance2(q, b, t->c.d);
+	const uint32_t number = (uint32_t)(t->first + row);
 	unsigned reason = 0;
 
-	if (score < list->floor)
+	if (score < t->list[query].floor)
 		return;
-	if (s->rule->ceiling && score > s->rule->ceiling[query]) {
-		list->above++;
+	if (rule->ceiling && score > rule->ceiling[query]) {
+		t->above[query]++;
 		return;
 	}
-	if (s->rule->judge)
-		reason = s->rule->judge(s->rule->context, query, (uint32_t)row);
-	if (list->n == list->capacity) {
-		cut(s, w, list);
-		if (list->n > list->capacity / 2)
-			list->capacity *= 2;
-		if (cn_mem_grow((void **)&list->entry, &list->room, list->capacity, sizeof *list->entry, &w->err) < 0) {
-			list->n = 0;
-			return;
-		}
-	}
-	list->entry[list->n++] = (struct entry){ (uint64_t)order_of(score) << 32 | (uint32_t)~row, reason };
+	if (rule->floor && score < rule->floor[query])
+		return;
+	if (rule->judge)
+		reason = rule->judge(rule->context, query, number);
+	assert(reason < CN_TOPK_REASONS);
+	cn_toplist_note(t->list + query, score, number, reason, &w->err);
 }
 
-/* Whether any of BLOCK scores reaches threshold; a NaN does. */
+/* Whether any of BLOCK values reaches threshold; a NaN does. */
 CN_CLONES static int
-block_reaches(const float *score, float threshold)
+block_reaches(const float *value, float threshold)
 {
 	int below = 0;
 
 	for (size_t i = 0; i < BLOCK; i++)
-		below += score[i] < threshold;
+		below += value[i] < threshold;
 	return below < BLOCK;
 }
 
-/* One query against one tile whose BLAS scores are here; error bounds how far they are from fixed order. */
+/* One query against one tile whose values are here. */
 static void
-scan(const struct search *s, struct worker *w, struct list *list, size_t query, size_t first, size_t rows, float error)
+scan(struct cn_topk *t, struct worker *w, const float *value, struct bound bound, size_t query, size_t first, size_t rows)
 {
-	const float *score = w->score + (query % s->tile) * BANK_TILE;
-	const float surely = s->rule->ceiling ? s->rule->ceiling[query] + error : INFINITY;
+	const struct cn_toplist *list = t->list + query;
+	const float surely = t->c.rule.ceiling ? higher(bound.unit, t->c.rule.ceiling[query], bound.high) : INFINITY;
+	float floor = list->floor, threshold = lower(bound.unit, floor, bound.low);
 
 	for (size_t from = 0; from < rows; from += BLOCK) {
 		const size_t end = from + BLOCK < rows ? from + BLOCK : rows;
 
-		if (end == from + BLOCK && !block_reaches(score + from, list->floor - error))
+		if (end == from + BLOCK && !block_reaches(value + from, threshold))
 			continue;
 		for (size_t i = from; i < end; i++) {
-			if (score[i] < list->floor - error)
+			if (value[i] < threshold)
 				continue;
-			if (score[i] > surely)
-				list->above++;
+			if (value[i] > surely)
+				t->above[query]++;
 			else
-				consider(s, w, list, query, first + i);
+				consider(t, w, query, first + i);
+			if (list->floor > floor) {
+				floor = list->floor;
+				threshold = lower(bound.unit, floor, bound.low);
+			}
 		}
 	}
 }
 
-/* Twice gamma |q||b| and something for underflow, rounded up, with the rounding of floor - error in mind. */
-static float
-error_bound(const struct search *s, size_t query, size_t tile)
-{
-	const double gamma = (double)(s->d + 2) * 0x1p-24 / (1 - (double)(s->d + 2) * 0x1p-24);
-	const double size = (double)length_bound(s->query + query * s->d, s->d) * s->reach[tile];
-
-	return (float)((2 * gamma + 0x1p-21) * size + (double)(s->d + 2) * 0x1p-125);
-}
-
-static int
-by_key(const void *a, const void *b)
-{
-	const uint64_t x = ((const struct entry *)a)->key, y = ((const struct entry *)b)->key;
-
-	return x < y ? 1 : x > y ? -1 : 0;
-}
-
 static void
-report(const struct search *s, struct worker *w, struct list *list, size_t query)
+subtract(float *value, const float *half, size_t n)
 {
-	struct cn_topk_hit *hit = s->hits + query * s->k;
-	uint32_t dropped[CN_TOPK_REASONS] = { [CN_TOPK_ABOVE] = list->above };
-	size_t found = 0;
-
-	cut(s, w, list);
-	qsort(list->entry, list->n, sizeof *list->entry, by_key);
-	for (size_t i = 0; i < list->n; i++) {
-		const struct entry *e = list->entry + i;
-
-		if (e->reason)
-			dropped[e->reason % CN_TOPK_REASONS]++;
-		else
-			hit[found++] = (struct cn_topk_hit){ score_of(e->key), row_of(e->key), list->above + (uint32_t)i };
-	}
-	while (found < s->k)
-		hit[found++] = (struct cn_topk_hit){ 0, UINT32_MAX, UINT32_MAX };
-	if (s->rule->dropped)
-		memcpy(s->rule->dropped + query * CN_TOPK_REASONS, dropped, sizeof dropped);
+	for (size_t i = 0; i < n; i++)
+		value[i] -= half[i];
 }
 
-/* One part of the work: some queries against the whole bank. */
+/* One part of the work: some queries against a slab. */
 static void
 search_part(void *context, size_t part, size_t worker)
 {
-	struct search *s = context;
-	struct worker *w = s->worker + worker;
-	const size_t from = part * s->tile, queries = from + s->tile < s->m ? s->tile : s->m - from;
+	struct cn_topk *t = context;
+	struct worker *w = t->worker + worker;
+	const size_t from = part * t->tile, queries = from + t->tile < t->c.m ? t->tile : t->c.m - from;
 
-	for (size_t i = 0; i < queries; i++) {
-		w->list[i].n = w->list[i].above = 0;
-		w->list[i].floor = -INFINITY;
-	}
-	for (size_t first = 0; first < s->n && !w->err.code; first += BANK_TILE) {
-		const size_t rows = first + BANK_TILE < s->n ? BANK_TILE : s->n - first;
+	for (size_t first = 0; first < t->n && !w->err.code; first += BANK_TILE) {
+		const size_t rows = first + BANK_TILE < t->n ? BANK_TILE : t->n - first;
 
-		cn_blas_gemm(false, true, queries, rows, s->d, 1, s->query + from * s->d, s->d,
-			s->bank + first * s->d, s->d, 0, w->score, BANK_TILE);
-		for (size_t i = 0; i < queries; i++)
-			scan(s, w, w->list + i, from + i, first, rows, error_bound(s, from + i, first / BANK_TILE));
+		cn_blas_gemm(false, true, queries, rows, t->c.d, 1, t->c.query + from * t->c.d, t->c.d,
+			t->bank + first * t->c.d, t->c.d, 0, w->value, BANK_TILE);
+		for (size_t i = 0; i < queries; i++) {
+			if (t->c.metric == CN_TOPK_L2)
+				subtract(w->value + i * BANK_TILE, t->half + first, rows);
+			scan(t, w, w->value + i * BANK_TILE, bound_blas(t, from + i, first / BANK_TILE), from + i, first, rows);
+		}
 	}
-	for (size_t i = 0; i < queries && !w->err.code; i++)
-		report(s, w, w->list + i, from + i);
+}
+
+static void
+report(struct cn_topk *t, size_t query, struct cn_topk_hit *hit)
+{
+	struct cn_toplist *list = t->list + query;
+	uint32_t dropped[CN_TOPK_REASONS] = { [CN_TOPK_ABOVE] = t->above[query] };
+	size_t found = 0;
+
+	cn_toplist_settle(list);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct cn_toplist_entry *e = list->entry + i;
+
+		if (e->reason)
+			dropped[e->reason]++;
+		else
+			hit[found++] = (struct cn_topk_hit){ cn_toplist_score(e), cn_toplist_row(e), t->above[query] + (uint32_t)i };
+	}
+	if (found < t->c.k)
+		dropped[CN_TOPK_BELOW] += t->rows - t->above[query] - (uint32_t)list->n;
+	while (found < t->c.k)
+		hit[found++] = (struct cn_topk_hit){ 0, UINT32_MAX, UINT32_MAX };
+	if (t->c.rule.dropped)
+		memcpy(t->c.rule.dropped + query * CN_TOPK_REASONS, dropped, sizeof dropped);
 }
 
 static int
-prepare_worker(const struct search *s, struct worker *w, struct cn_err *err)
+prepare(struct cn_topk *t, struct cn_err *err)
 {
-	w->score = cn_mem_array(QUERY_TILE * BANK_TILE, sizeof *w->score, err);
-	for (size_t i = 0; i < s->tile && !err->code; i++) {
-		struct list *list = w->list + i;
+	const struct cn_topk_rule *rule = &t->c.rule;
 
-		/* Long enough that cutting is rare, short enough that the floor rises early. */
-		list->capacity = 3 * s->k + 32;
-		cn_mem_grow((void **)&list->entry, &list->room, list->capacity, sizeof *list->entry, err);
+	t->size = cn_mem_array(t->c.m, sizeof *t->size, err);
+	t->above = cn_mem_array(t->c.m, sizeof *t->above, err);
+	t->half = cn_mem_array(SLAB_TILES * BANK_TILE, sizeof *t->half, err);
+	t->list = cn_mem_array(t->c.m, sizeof *t->list, err);
+	t->worker = cn_mem_array(t->threads, sizeof *t->worker, err);
+	for (size_t i = 0; i < t->threads && !err->code; i++)
+		t->worker[i].value = cn_mem_array(QUERY_TILE * BANK_TILE, sizeof *t->worker[i].value, err);
+	for (size_t i = 0; i < t->c.m && !err->code; i++) {
+		/* rows over the ceiling have to be met, even if they are below the floor */
+		const float floor = rule->floor ? rule->floor[i] : -INFINITY;
+
+		t->size[i] = squares(t->c.query + i * t->c.d, t->c.d);
+		cn_toplist_init(t->list + i, t->c.k, rule->ceiling && rule->ceiling[i] < floor ? rule->ceiling[i] : floor, err);
 	}
 	return err->code ? -1 : 0;
 }
 
-static void
-release_worker(struct worker *w)
+struct cn_topk *
+cn_topk_new(const struct cn_topk_config *config, struct cn_err *err)
 {
-	for (size_t i = 0; i < QUERY_TILE; i++)
-		cn_mem_free(w->list[i].entry);
-	cn_mem_free(w->key);
-	cn_mem_free(w->score);
+	struct cn_topk *t = cn_mem_array(1, sizeof *t, err);
+	size_t share;
+
+	if (!t)
+		return NULL;
+	t->c = *config;
+	t->threads = cn_pool_threads(config->pool);
+	share = (config->m + t->threads - 1) / t->threads;
+	t->tile = share < QUERY_TILE ? share : QUERY_TILE;
+	if (prepare(t, err) < 0) {
+		cn_topk_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+void
+cn_topk_free(struct cn_topk *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->c.m && t->list; i++)
+		cn_toplist_release(t->list + i);
+	for (size_t i = 0; i < t->threads && t->worker; i++)
+		cn_mem_free(t->worker[i].value);
+	cn_mem_free(t->worker);
+	cn_mem_free(t->list);
+	cn_mem_free(t->half);
+	cn_mem_free(t->above);
+	cn_mem_free(t->size);
+	cn_mem_free(t);
+}
+
+size_t
+cn_topk_bytes(size_t k)
+{
+	return (2 * k + 64) * sizeof(struct cn_toplist_entry) + sizeof(struct cn_toplist) + sizeof(double) + sizeof(uint32_t);
+}
+
+int
+cn_topk_feed(struct cn_topk *t, size_t first_row, const float *bank, size_t n, struct cn_err *err)
+{
+	const size_t slab = SLAB_TILES * BANK_TILE;
+
+	if (err->code)
+		return -1;
+	if (n >= UINT32_MAX || first_row >= UINT32_MAX - n)
+		return cn_err_set(err, CN_FAILED, "a bank of %zu rows is too large to search, at most 4294967294 are possible",
+			first_row + n);
+	t->rows += (uint32_t)n;
+	for (size_t from = 0; from < n && t->c.m && t->c.k && !err->code; from += slab) {
+		t->bank = bank + from * t->c.d;
+		t->first = first_row + from;
+		t->n = n - from < slab ? n - from : slab;
+		cn_pool_run(t->c.pool, (t->n + BANK_TILE - 1) / BANK_TILE, measure_tile, t);
+		cn_pool_run(t->c.pool, (t->c.m + t->tile - 1) / t->tile, search_part, t);
+		for (size_t i = 0; i < t->threads; i++)
+			if (t->worker[i].err.code)
+				cn_err_set(err, t->worker[i].err.code, "%s", t->worker[i].err.text);
+	}
+	return err->code ? -1 : 0;
+}
+
+struct finish {
+	struct cn_topk *topk;
+	struct cn_topk_hit *hits;
+};
+
+static void
+finish_part(void *context, size_t part, size_t worker)
+{
+	const struct finish *f = context;
+	const size_t from = part * f->topk->tile, m = f->topk->c.m;
+
+	(void)worker;
+	for (size_t i = from; i < from + f->topk->tile && i < m; i++)
+		report(f->topk, i, f->hits + i * f->topk->c.k);
+}
+
+int
+cn_topk_finish(struct cn_topk *t, struct cn_topk_hit *hits, struct cn_err *err)
+{
+	struct finish f = { t, hits };
+
+	if (err->code)
+		return -1;
+	if (t->c.m && t->c.k)
+		cn_pool_run(t->c.pool, (t->c.m + t->tile - 1) / t->tile, finish_part, &f);
+	return 0;
 }
 
 int
 cn_topk_select(const float *bank, size_t n, const float *query, size_t m, size_t d, size_t k,
 	const struct cn_topk_rule *rule, struct cn_topk_hit *hits, struct cn_pool *pool, struct cn_err *err)
 {
-	const size_t threads = cn_pool_threads(pool), tiles = (n + BANK_TILE - 1) / BANK_TILE;
-	const size_t share = (m + threads - 1) / threads;
-	struct search s = { bank, query, n, m, d, k, share < QUERY_TILE ? share : QUERY_TILE, rule, hits, NULL, NULL };
+	const struct cn_topk_config config = { query, m, d, k, CN_TOPK_DOT, *rule, pool };
+	struct cn_topk *t = cn_topk_new(&config, err);
 
-	if (err->code)
-		return -1;
-	if (n >= UINT32_MAX)
-		return cn_err_set(err, CN_FAILED, "a bank of %zu rows is too large to search, at most 4294967294 are possible", n);
-	if (m == 0 || k == 0)
-		return 0;
-	s.reach = cn_mem_array(tiles + 1, sizeof *s.reach, err);
-	s.worker = cn_mem_array(threads, sizeof *s.worker, err);
-	for (size_t t = 0; t < threads && !err->code; t++)
-		prepare_worker(&s, s.worker + t, err);
-	if (!err->code) {
-		cn_pool_run(pool, tiles, measure_tile, &s);
-		cn_pool_run(pool, (m + s.tile - 1) / s.tile, search_part, &s);
-	}
-	for (size_t t = 0; t < threads && s.worker; t++) {
-		if (s.worker[t].err.code)
-			cn_err_set(err, s.worker[t].err.code, "%s", s.worker[t].err.text);
-		release_worker(s.worker + t);
-	}
-	cn_mem_free(s.worker);
-	cn_mem_free(s.reach);
+	if (t && cn_topk_feed(t, 0, bank, n, err) == 0)
+		cn_topk_finish(t, hits, err);
+	cn_topk_free(t);
 	return err->code ? -1 : 0;
 }
 
@@ -362,7 +394,7 @@ judge_allowance(void *context, size_t query, uint32_t row)
 {
 	const struct allowance *a = context;
 
-	return a->allow(a->context, query, row) ? 0 : CN_TOPK_ABOVE;
+	return a->allow(a->context, query, row) ? 0 : CN_TOPK_REASONS - 1;
 }
 
 int
@@ -371,7 +403,7 @@ cn_topk_search(const float *bank, size_t n, const float *query, size_t m, size_t
 	struct cn_topk_hit *hits, struct cn_pool *pool, struct cn_err *err)
 {
 	struct allowance a = { allow, context };
-	const struct cn_topk_rule rule = { allow ? judge_allowance : NULL, &a, NULL, NULL };
+	const struct cn_topk_rule rule = { .judge = allow ? judge_allowance : NULL, .context = &a };
 
 	return cn_topk_select(bank, n, query, m, d, k, &rule, hits, pool, err);
 }

@@ -34,10 +34,18 @@ by_score(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
+static float
+score_of(enum cn_topk_metric metric, const float *q, const float *b, size_t d)
+{
+	return metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, d) : 0.0f - cn_kernel_distance2(q, b, d);
+}
+
 /* The definition: score every row, sort, walk down. */
 static void
-naive(size_t n, size_t m, size_t d, size_t k, const struct cn_topk_rule *rule)
+naive(size_t n, const struct cn_topk_config *c)
 {
+	const struct cn_topk_rule *rule = &c->rule;
+	const size_t m = c->m, d = c->d, k = c->k;
 	static struct scored all[MOST];
 
 	memset(slow_drop, 0, sizeof slow_drop);
@@ -45,11 +53,13 @@ naive(size_t n, size_t m, size_t d, size_t k, const struct cn_topk_rule *rule)
 		size_t found = 0;
 
 		for (size_t i = 0; i < n; i++)
-			all[i] = (struct scored){ cn_kernel_dot(query + q * d, bank + i * d, d), (uint32_t)i };
+			all[i] = (struct scored){ score_of(c->metric, query + q * d, bank + i * d, d), (uint32_t)i };
 		qsort(all, n, sizeof *all, by_score);
 		for (size_t i = 0; i < n && found < k; i++) {
 			unsigned reason = rule->judge ? rule->judge(rule->context, q, all[i].row) : 0;
 
+			if (rule->floor && all[i].score < rule->floor[q])
+				reason = CN_TOPK_BELOW;
 			if (rule->ceiling && all[i].score > rule->ceiling[q])
 				reason = CN_TOPK_ABOVE;
 			if (reason)
@@ -62,20 +72,54 @@ naive(size_t n, size_t m, size_t d, size_t k, const struct cn_topk_rule *rule)
 	}
 }
 
+/* Feeds the bank in segments, the later half first, each of at most the given number of rows. */
+static void
+search(size_t n, const struct cn_topk_config *config, size_t segment, struct cn_topk_hit *hits, struct cn_err *err)
+{
+	struct cn_topk *t = cn_topk_new(config, err);
+	const size_t middle = segment < n ? n / 2 : 0;
+
+	for (size_t from = middle, rows; from < n && t; from += rows) {
+		rows = n - from < segment ? n - from : 1 + cn_rng_below(&rng, (uint32_t)segment);
+		cn_topk_feed(t, from, bank + from * config->d, rows, err);
+	}
+	if (middle)
+		cn_topk_feed(t, 0, bank, middle, err);
+	cn_topk_finish(t, hits, err);
+	cn_topk_free(t);
+}
+
+static void
+agree_by(enum cn_topk_metric metric, const char *what, size_t n, size_t m, size_t d, size_t k, struct cn_topk_rule rule)
+{
+	static const char *const names[] = { "dot", "l2" };
+	struct cn_err err = { 0 };
+	struct cn_pool *pool = cn_pool_new(3, &err);
+	struct cn_topk_config config = { query, m, d, k, metric, rule, NULL };
+	int same;
+
+	config.rule.dropped = fast_drop;
+	naive(n, &config);
+	search(n, &config, n + 1, fast, &err);
+	TAP_OK(!err.code && memcmp(fast, slow, m * k * sizeof *fast) == 0, "%s, %s: rows, order, scores and ranks", what, names[metric]);
+	TAP_OK(memcmp(fast_drop, slow_drop, m * CN_TOPK_REASONS * sizeof *fast_drop) == 0, "%s, %s: what was dropped", what, names[metric]);
+	config.pool = pool;
+	search(n, &config, n + 1, again, &err);
+	TAP_OK(!err.code && memcmp(fast, again, m * k * sizeof *fast) == 0, "%s, %s: three threads, the same bytes", what, names[metric]);
+	memset(again, 0, sizeof again);
+	memset(fast_drop, 0, sizeof fast_drop);
+	search(n, &config, 1 + n / 3, again, &err);
+	same = memcmp(fast, again, m * k * sizeof *fast) == 0 &&
+		memcmp(fast_drop, slow_drop, m * CN_TOPK_REASONS * sizeof *fast_drop) == 0;
+	TAP_OK(!err.code && same, "%s, %s: in segments, the same bytes", what, names[metric]);
+	cn_pool_free(pool);
+}
+
 static void
 agree(const char *what, size_t n, size_t m, size_t d, size_t k, struct cn_topk_rule rule)
 {
-	struct cn_err err = { 0 };
-	struct cn_pool *pool = cn_pool_new(3, &err);
-
-	rule.dropped = fast_drop;
-	naive(n, m, d, k, &rule);
-	cn_topk_select(bank, n, query, m, d, k, &rule, fast, NULL, &err);
-	TAP_OK(!err.code && memcmp(fast, slow, m * k * sizeof *fast) == 0, "%s: rows, order, scores and ranks", what);
-	TAP_OK(memcmp(fast_drop, slow_drop, m * CN_TOPK_REASONS * sizeof *fast_drop) == 0, "%s: counts of what was dropped", what);
-	cn_topk_select(bank, n, query, m, d, k, &rule, again, pool, &err);
-	TAP_OK(!err.code && memcmp(fast, again, m * k * sizeof *fast) == 0, "%s: three threads, the same bytes", what);
-	cn_pool_free(pool);
+	agree_by(CN_TOPK_DOT, what, n, m, d, k, rule);
+	agree_by(CN_TOPK_L2, what, n, m, d, k, rule);
 }
 
 static void
@@ -99,14 +143,14 @@ static unsigned
 judge_thirds(void *context, size_t q, uint32_t row)
 {
 	(void)context;
-	return (row + q) % 3 ? 0 : 2 + (unsigned)(q % 2);
+	return (row + q) % 3 ? 0 : 3 + (unsigned)(q % 2);
 }
 
 static unsigned
 judge_few(void *context, size_t q, uint32_t row)
 {
 	(void)context;
-	return row % 500 == q % 500 ? 0 : 7;
+	return row % 500 == q % 500 ? 0 : CN_TOPK_REASONS - 1;
 }
 
 static int
@@ -164,7 +208,7 @@ static void
 ceilings(void)
 {
 	static float ceiling[QUERIES];
-	const struct cn_topk_rule rule = { judge_thirds, NULL, ceiling, NULL };
+	const struct cn_topk_rule rule = { .judge = judge_thirds, .ceiling = ceiling };
 
 	draw(bank, MOST * WIDTH);
 	draw(query, QUERIES * WIDTH);
@@ -183,6 +227,46 @@ ceilings(void)
 	agree("ceilings among near duplicates", MOST, 40, WIDTH, 5, rule);
 }
 
+static void
+floors(void)
+{
+	static float floor[QUERIES], ceiling[QUERIES];
+	const struct cn_topk_rule only = { .judge = judge_thirds, .floor = floor }, both = { judge_thirds, NULL, ceiling, NULL, floor };
+
+	draw(bank, MOST * WIDTH);
+	draw(query, QUERIES * WIDTH);
+	cn_kernel_normalize(bank, MOST, WIDTH);
+	cn_kernel_normalize(query, QUERIES, WIDTH);
+	for (int l2 = 0; l2 < 2; l2++) {
+		for (size_t q = 0; q < QUERIES; q++) {
+			const size_t lower = q * 17 % MOST, upper = q * 29 % MOST;
+
+			floor[q] = score_of(l2, query + q * WIDTH, bank + lower * WIDTH, WIDTH);
+			ceiling[q] = score_of(l2, query + q * WIDTH, bank + upper * WIDTH, WIDTH);
+		}
+		floor[3] = ceiling[4] = -INFINITY;
+		floor[5] = ceiling[6] = INFINITY;
+		agree_by(l2, "floors that are scores", MOST, QUERIES, WIDTH, 16, only);
+		agree_by(l2, "floors and more wanted than there are", 500, 20, WIDTH, 300, only);
+		agree_by(l2, "floors and ceilings, some crossed", MOST, QUERIES, WIDTH, 16, both);
+	}
+}
+
+/* Vectors far from the origin: products and squares are large, distances small. */
+static void
+offsets(void)
+{
+	const struct cn_topk_rule all = { 0 };
+
+	draw(bank, MOST * WIDTH);
+	draw(query, QUERIES * WIDTH);
+	for (size_t i = 0; i < MOST * WIDTH; i++)
+		bank[i] += 1000;
+	for (size_t i = 0; i < QUERIES * WIDTH; i++)
+		query[i] += 1000;
+	agree("far from the origin", MOST, 20, WIDTH, 8, all);
+}
+
 int
 main(void)
 {
@@ -196,6 +280,8 @@ main(void)
 	plain_cases();
 	awkward_cases();
 	ceilings();
+	floors();
+	offsets();
 	cn_topk_search(bank, 100, query, 10, WIDTH, 60, allow_even, NULL, fast, NULL, &err);
 	for (size_t i = 0; i < 10 * 60; i++)
 		even &= i % 60 < 50 ? fast[i].row % 2 == 0 : fast[i].row == UINT32_MAX;
