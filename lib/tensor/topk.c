@@ -1,166 +1,121 @@
 /*
  * Exact nearest rows: a fast pass proposes, the fixed-order kernel decides.
  *
- * The bank is walked in tiles.  A matrix product scores a tile for some queries at once; whatever may
- * still belong to the best k of a query is scored again with cn_kernel_dot and noted in its list.  Both
- * sums of d products differ from the true value by at most gamma |q||b|, gamma = d u / (1 - d u),
- * u = 2^-24, in any order of additions and with or without fused steps (Higham, Accuracy and Stability of
- * Numerical Algorithms, 3.1): a row is passed over only if its BLAS score is below the k-th best by more
- * than both errors, so it cannot be among the best k in fixed order either.
+ * The bank is walked in slabs, these in tiles.  A first pass values all rows of a tile for some queries;
+ * whatever may still belong to the best k of a query, by the bounds of bound.h, is scored again with
+ * cn_kernel_dot and noted in its list: what is passed over cannot be among the best k in fixed order.
  *
- * Distances: -|q-b|^2 = 2 (qb - |q|^2/2 - |b|^2/2), and cn_kernel_distance2 differs from the true value by
- * at most gamma (|q|+|b|)^2 <= 2 gamma (|q|^2 + |b|^2), which is taken off both squares.
+ * There are two first passes.  Products of small integers (quantise.h) are several times as fast as
+ * those of floats by BLAS, but their bounds are wider: more rows are scored again in vain.  So integers
+ * are used where the machine has instructions for them and there are enough queries to pay for quantising
+ * the bank; and where more than a sixteenth of a group's scores were in vain, BLAS values the
+ * rest of that tile and the next fifteen for these queries, then integers are tried again.
  */
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "tensor/blas.h"
+#include "tensor/bound.h"
 #include "tensor/clones.h"
 #include "tensor/kernel.h"
+#include "tensor/quantise.h"
 #include "tensor/topk.h"
 #include "tensor/toplist.h"
 
 #include "base/banned.h"
 
-#define BANK_TILE 1024		/* rows of the bank per product; a multiple of BLOCK */
-#define SLAB_TILES 16		/* tiles that are measured together, then searched for all queries */
-#define QUERY_TILE 128		/* queries per product, at most */
+#define TILE 1024		/* rows of the bank that are valued together; a multiple of BLOCK and of two panels */
+#define SLAB_TILES 16		/* tiles that are measured together, then searched for all queries; at most */
+#define SLAB_BYTES (16 << 20)	/* of quantised rows, about */
+#define QUERY_TILE 128		/* queries that are valued together, at most; a multiple of GROUP */
 #define BLOCK 32		/* values looked at together */
-#define SLACK 0x1p-20		/* relative, for the rounding of the bounds themselves */
-
-/*
- * How values of the first pass and scores belong together, for one query and one tile: a row whose value
- * is less than unit score + low scores less than score, one whose value is more than unit score + high more.
- */
-struct bound {
-	double unit, low, high;
-};
+#define GROUP CN_QUANTISE_GROUP
+#define PANEL CN_QUANTISE_PANEL
+#define PANELS (TILE / PANEL)
+#define FEW_QUERIES 64		/* not worth quantising a bank for */
+#define IN_VAIN 16		/* one score of so many may be in vain */
+#define REST 15			/* tiles */
 
 struct worker {
-	float *value;		/* (QUERY_TILE, BANK_TILE) */
+	float *value;			/* (QUERY_TILE, TILE) */
+	int32_t start[GROUP * PANELS];	/* what the products of a tile start from */
 	struct cn_err err;
+};
+
+/* The part of the bank that is being searched. */
+struct slab {
+	size_t tiles;			/* room */
+	const float *bank;
+	size_t first, n;		/* its first row's number, its rows */
+	double reach[SLAB_TILES];	/* per tile: the greatest squared length of a row */
+	float *half;			/* (tiles * TILE) cn_bound_half */
+	uint8_t *code;			/* (tiles * TILE / PANEL, PANEL * width) or NULL, like scale and spread */
+	float *scale;			/* (tiles * TILE) */
+	struct cn_quantise_spread *spread;	/* (tiles * TILE / PANEL) */
 };
 
 struct cn_topk {
 	struct cn_topk_config c;
-	size_t tile, threads;		/* tile: queries per part */
+	enum cn_bound_metric metric;
+	bool coded;			/* integers are used */
+	enum cn_quantise_isa isa;
+	size_t tile, threads, width;	/* tile: queries per part */
 	uint32_t rows;			/* fed so far */
 	double *size;			/* (m) squared lengths of the queries */
+	struct cn_quantise_query *query;	/* (m) */
+	int8_t *code;			/* (m / GROUP, GROUP * width) */
+	uint8_t *rest;			/* (parts) tiles for which integers are not tried */
 	struct cn_toplist *list;	/* (m) */
 	uint32_t *above;		/* (m) rows over the ceiling, which are not in the lists */
 	struct worker *worker;		/* (threads) */
-	const float *bank;		/* the slab that is being searched */
-	size_t first, n;		/* its first row's number, its rows */
-	double reach[SLAB_TILES];	/* per tile: the greatest squared length of a row */
-	float *half;			/* (rows of a slab) half the squared length, by L2 */
+	struct slab slab;
 };
-
-/* Half of gamma's d is for subtracting and squaring, and to be safe. */
-static double
-gamma_of(const struct cn_topk *t)
-{
-	const double du = (double)(t->c.d + 4) * 0x1p-24;
-
-	return du < 0.5 ? du / (1 - du) : INFINITY;
-}
-
-/* What is left of a squared length when the errors of cn_kernel_distance2 are taken off; rounds to less. */
-static double
-keep_of(const struct cn_topk *t)
-{
-	return 1 - 2 * gamma_of(t) - SLACK;
-}
-
-/* Squares of floats are exact in doubles: but for 2^-30, the true value. */
-static double
-squares(const float *x, size_t d)
-{
-	double sum[8] = { 0 };
-	size_t i = 0;
-
-	for (; i + 8 <= d; i += 8)
-		for (size_t j = 0; j < 8; j++)
-			sum[j] += (double)x[i + j] * x[i + j];
-	for (; i < d; i++)
-		sum[0] += (double)x[i] * x[i];
-	return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-}
 
 static void
 measure_tile(void *context, size_t i, size_t worker)
 {
 	struct cn_topk *t = context;
-	const size_t end = (i + 1) * BANK_TILE < t->n ? (i + 1) * BANK_TILE : t->n;
-	const double keep = keep_of(t) / 2;
+	struct slab *s = &t->slab;
+	const size_t d = t->c.d, end = (i + 1) * TILE < s->n ? (i + 1) * TILE : s->n;
 
 	(void)worker;
-	t->reach[i] = 0;
-	for (size_t row = i * BANK_TILE; row < end; row++) {
-		const double size = squares(t->bank + row * t->c.d, t->c.d);
+	s->reach[i] = 0;
+	for (size_t row = i * TILE; row < end; row++) {
+		const double size = cn_bound_squares(s->bank + row * d, d);
 
-		if (size > t->reach[i])
-			t->reach[i] = size;
-		t->half[row] = (float)(size * keep);
+		s->reach[i] = fmax(s->reach[i], size);
+		s->half[row] = (float)cn_bound_half(size, d);
 	}
+	for (size_t row = i * TILE; row < end && t->coded; row += PANEL)
+		cn_quantise_panel(s->bank + row * d, end - row < PANEL ? end - row : PANEL, d,
+			s->code + row * t->width, s->scale + row, s->spread + row / PANEL);
 }
 
-/* Where sums might overflow nothing is known of a score: every row is scored again. */
-static struct bound
-bound_blas(const struct cn_topk *t, size_t query, size_t tile)
-{
-	const double q = t->size[query], b = t->reach[tile], gamma = gamma_of(t);
-	const double error = (2 * gamma + SLACK) * sqrt(q * b) + (double)(t->c.d + 2) * 0x1p-125;
-
-	if (!(q + b < 1e37 && gamma < 0.125))
-		return (struct bound){ 1, -INFINITY, INFINITY };
-	if (t->c.metric == CN_TOPK_DOT)
-		return (struct bound){ 1, -error, error };
-	return (struct bound){ 0.5, keep_of(t) * q / 2 - error, keep_of(t) * q / 2 + (2 * gamma + SLACK) * (q + b) + error };
-}
-
-/* As a float that is not greater, whatever the sum's own rounding. */
-static float
-lower(double unit, double score, double shift)
-{
-	const double x = unit * score + shift;
-	const double less = x - (fabs(unit * score) + fabs(shift)) * 0x1p-22 - 0x1p-140;
-
-	if (score == INFINITY && shift > -INFINITY)
-		return FLT_MAX;
-	return less < -FLT_MAX || isnan(less) ? -INFINITY : less > FLT_MAX ? FLT_MAX : (float)less;
-}
-
-static float
-higher(double unit, double score, double shift)
-{
-	return -lower(unit, -score, -shift);
-}
-
-/* Scores a row in fixed order and notes it, if it may still matter. */
-static void
+/* Scores a row in fixed order and notes it, if it may still matter; else says that it was in vain. */
+static bool
 consider(struct cn_topk *t, struct worker *w, size_t query, size_t row)
 {
 	const struct cn_topk_rule *rule = &t->c.rule;
-	const float *q = t->c.query + query * t->c.d, *b = t->bank + row * t->c.d;
-	const float score = t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, t->c.d) : -cn_kernel_distance2(q, b, t->c.d);
-	const uint32_t number = (uint32_t)(t->first + row);
+	const float *q = t->c.query + query * t->c.d, *b = t->slab.bank + row * t->c.d;
+	const float score = t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, t->c.d) : 0.0f - cn_kernel_distance2(q, b, t->c.d);
+	const uint32_t number = (uint32_t)(t->slab.first + row);
 	unsigned reason = 0;
 
 	if (score < t->list[query].floor)
-		return;
+		return false;
 	if (rule->ceiling && score > rule->ceiling[query]) {
 		t->above[query]++;
-		return;
+		return true;
 	}
 	if (rule->floor && score < rule->floor[query])
-		return;
+		return false;
 	if (rule->judge)
 		reason = rule->judge(rule->context, query, number);
 	assert(reason < CN_TOPK_REASONS);
 	cn_toplist_note(t->list + query, score, number, reason, &w->err);
+	return true;
 }
 
 /* Whether any of BLOCK values reaches threshold; a NaN does. */
@@ -174,39 +129,107 @@ block_reaches(const float *value, float threshold)
 	return below < BLOCK;
 }
 
-/* One query against one tile whose values are here. */
-static void
-scan(struct cn_topk *t, struct worker *w, const float *value, struct bound bound, size_t query, size_t first, size_t rows)
+/* What the first pass found for one query and the rows of a tile. */
+struct values {
+	const float *value;
+	size_t query, first, rows;	/* first: in the slab */
+	struct cn_bound bound;
+	const float *scale;		/* (rows); a value may be more than the true one by margin * scale */
+	float margin;
+};
+
+/* Scores again whatever must be; returns how many in vain. */
+static size_t
+scan(struct cn_topk *t, struct worker *w, const struct values *v)
 {
-	const struct cn_toplist *list = t->list + query;
-	const float surely = t->c.rule.ceiling ? higher(bound.unit, t->c.rule.ceiling[query], bound.high) : INFINITY;
-	float floor = list->floor, threshold = lower(bound.unit, floor, bound.low);
+	const struct cn_toplist *list = t->list + v->query;
+	const float surely = t->c.rule.ceiling ? cn_bound_upper(&v->bound, t->c.rule.ceiling[v->query]) : INFINITY;
+	float floor = list->floor, threshold = cn_bound_lower(&v->bound, floor);
+	size_t vain = 0;
 
-	for (size_t from = 0; from < rows; from += BLOCK) {
-		const size_t end = from + BLOCK < rows ? from + BLOCK : rows;
+	for (size_t from = 0; from < v->rows; from += BLOCK) {
+		const size_t end = from + BLOCK < v->rows ? from + BLOCK : v->rows;
 
-		if (end == from + BLOCK && !block_reaches(value + from, threshold))
+		if (end == from + BLOCK && !block_reaches(v->value + from, threshold))
 			continue;
 		for (size_t i = from; i < end; i++) {
-			if (value[i] < threshold)
+			if (v->value[i] < threshold)
 				continue;
-			if (value[i] > surely)
-				t->above[query]++;
+			if (v->value[i] - v->margin * v->scale[i] > surely)
+				t->above[v->query]++;
 			else
-				consider(t, w, query, first + i);
+				vain += !consider(t, w, v->query, v->first + i);
 			if (list->floor > floor) {
 				floor = list->floor;
-				threshold = lower(bound.unit, floor, bound.low);
+				threshold = cn_bound_lower(&v->bound, floor);
 			}
 		}
 	}
+	return vain;
+}
+
+CN_CLONES static void
+subtract(float *value, const float *half, float factor, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		value[i] -= half[i] * factor;
 }
 
 static void
-subtract(float *value, const float *half, size_t n)
+search_blas(struct cn_topk *t, struct worker *w, size_t query, size_t queries, size_t first, size_t rows)
 {
-	for (size_t i = 0; i < n; i++)
-		value[i] -= half[i];
+	const size_t d = t->c.d;
+
+	cn_blas_gemm(false, true, queries, rows, d, 1, t->c.query + query * d, d, t->slab.bank + first * d, d, 0, w->value, TILE);
+	for (size_t i = 0; i < queries; i++) {
+		const struct values v = { w->value + i * TILE, query + i, first, rows,
+			cn_bound_product(t->metric, d, t->size[query + i], t->slab.reach[first / TILE]), w->value, 0 };
+
+		if (t->metric == CN_BOUND_L2)
+			subtract(w->value + i * TILE, t->slab.half + first, 1, rows);
+		scan(t, w, &v);
+	}
+}
+
+/* Adds to each product what makes it a ceiling of the true value; returns the most that was added. */
+CN_CLONES static int32_t
+start_from(const struct cn_quantise_query *q, const struct cn_quantise_spread *spread, size_t panels, int32_t *start)
+{
+	int32_t most = 0;
+
+	for (size_t i = 0; i < panels; i++) {
+		const int32_t more = (int32_t)((q->length * spread[i].length + q->rest * spread[i].rest) * 1.0001f) + 2;
+
+		start[i] = q->start + more;
+		most = more > most ? more : most;
+	}
+	return most;
+}
+
+/* A group of queries by integers; returns how many scores were in vain. */
+static size_t
+search_group(struct cn_topk *t, struct worker *w, size_t query, size_t queries, size_t first, size_t rows)
+{
+	const struct slab *s = &t->slab;
+	const size_t panels = (rows + 2 * PANEL - 1) / (2 * PANEL) * 2;
+	int32_t most[GROUP] = { 0 };
+	size_t vain = 0;
+
+	for (size_t i = 0; i < queries; i++)
+		most[i] = start_from(t->query + query + i, s->spread + first / PANEL, panels, w->start + i * panels);
+	cn_quantise_product(t->isa, s->code + first * t->width, s->scale + first, panels,
+		t->code + query * t->width, w->start, t->width, w->value, TILE);
+	for (size_t i = 0; i < queries; i++) {
+		const double scale = t->query[query + i].scale;
+		const struct values v = { w->value + i * TILE, query + i, first, rows,
+			cn_bound_ceiling(t->metric, t->c.d, t->size[query + i], s->reach[first / TILE], scale),
+			s->scale + first, 2.001f * (float)most[i] };
+
+		if (t->metric == CN_BOUND_L2)
+			subtract(w->value + i * TILE, s->half + first, (float)fmin(1 / scale, 1e38), rows);
+		vain += scan(t, w, &v);
+	}
+	return vain;
 }
 
 /* One part of the work: some queries against a slab. */
@@ -215,18 +238,22 @@ search_part(void *context, size_t part, size_t worker)
 {
 	struct cn_topk *t = context;
 	struct worker *w = t->worker + worker;
-	const size_t from = part * t->tile, queries = from + t->tile < t->c.m ? t->tile : t->c.m - from;
+	const size_t from = part * t->tile, end = from + t->tile < t->c.m ? from + t->tile : t->c.m;
 
-	for (size_t first = 0; first < t->n && !w->err.code; first += BANK_TILE) {
-		const size_t rows = first + BANK_TILE < t->n ? BANK_TILE : t->n - first;
+	for (size_t first = 0; first < t->slab.n && !w->err.code; first += TILE) {
+		const size_t rows = first + TILE < t->slab.n ? TILE : t->slab.n - first;
+		size_t query = from;
 
-		cn_blas_gemm(false, true, queries, rows, t->c.d, 1, t->c.query + from * t->c.d, t->c.d,
-			t->bank + first * t->c.d, t->c.d, 0, w->value, BANK_TILE);
-		for (size_t i = 0; i < queries; i++) {
-			if (t->c.metric == CN_TOPK_L2)
-				subtract(w->value + i * BANK_TILE, t->half + first, rows);
-			scan(t, w, w->value + i * BANK_TILE, bound_blas(t, from + i, first / BANK_TILE), from + i, first, rows);
+		while (query < end && t->coded && !t->rest[part]) {
+			const size_t queries = end - query < GROUP ? end - query : GROUP;
+
+			if (search_group(t, w, query, queries, first, rows) > queries * rows / IN_VAIN)
+				t->rest[part] = REST + 1;
+			query += queries;
 		}
+		if (query < end)
+			search_blas(t, w, query, end - query, first, rows);
+		t->rest[part] -= t->rest[part] > 0;
 	}
 }
 
@@ -254,6 +281,47 @@ report(struct cn_topk *t, size_t query, struct cn_topk_hit *hit)
 		memcpy(t->c.rule.dropped + query * CN_TOPK_REASONS, dropped, sizeof dropped);
 }
 
+/* Which first pass, see above. */
+static void
+choose_pass(struct cn_topk *t)
+{
+	int isa = CN_QUANTISE_ISAS - 1;
+
+	while (!cn_quantise_has((enum cn_quantise_isa)isa))
+		isa--;
+	t->coded = isa != CN_QUANTISE_PLAIN && t->c.m >= FEW_QUERIES && t->c.d <= CN_QUANTISE_WIDEST;
+	if (t->c.pass)
+		t->coded = t->c.pass != CN_TOPK_BLAS;
+	t->isa = t->c.pass > CN_TOPK_BLAS ? (enum cn_quantise_isa)(t->c.pass - CN_TOPK_CODED) : (enum cn_quantise_isa)isa;
+	t->metric = t->c.metric == CN_TOPK_DOT ? CN_BOUND_DOT : CN_BOUND_L2;
+}
+
+static void
+divide(struct cn_topk *t)
+{
+	const size_t share = (t->c.m + t->threads - 1) / t->threads;
+	const size_t tile = (share + GROUP - 1) / GROUP * GROUP, tiles = SLAB_BYTES / TILE / (t->c.d + 1);
+
+	t->tile = tile < QUERY_TILE ? tile : QUERY_TILE;
+	t->slab.tiles = tiles < 1 ? 1 : tiles < SLAB_TILES ? tiles : SLAB_TILES;
+	t->width = cn_quantise_width(t->c.d);
+}
+
+static void
+quantise_queries(struct cn_topk *t, struct cn_err *err)
+{
+	const size_t rows = t->slab.tiles * TILE, groups = (t->c.m + GROUP - 1) / GROUP;
+
+	t->slab.code = cn_mem_array(rows, t->width, err);
+	t->slab.scale = cn_mem_array(rows, sizeof *t->slab.scale, err);
+	t->slab.spread = cn_mem_array(rows / PANEL, sizeof *t->slab.spread, err);
+	t->code = cn_mem_array(groups, GROUP * t->width, err);
+	t->query = cn_mem_array(t->c.m, sizeof *t->query, err);
+	for (size_t i = 0; i < t->c.m && !err->code; i++)
+		t->query[i] = cn_quantise_query(t->c.query + i * t->c.d, t->c.d, cn_bound_gamma(t->c.d),
+			t->code + i / GROUP * GROUP * t->width, i % GROUP);
+}
+
 static int
 prepare(struct cn_topk *t, struct cn_err *err)
 {
@@ -261,18 +329,21 @@ prepare(struct cn_topk *t, struct cn_err *err)
 
 	t->size = cn_mem_array(t->c.m, sizeof *t->size, err);
 	t->above = cn_mem_array(t->c.m, sizeof *t->above, err);
-	t->half = cn_mem_array(SLAB_TILES * BANK_TILE, sizeof *t->half, err);
+	t->rest = cn_mem_array(t->c.m, sizeof *t->rest, err);
 	t->list = cn_mem_array(t->c.m, sizeof *t->list, err);
+	t->slab.half = cn_mem_array(t->slab.tiles * TILE, sizeof *t->slab.half, err);
 	t->worker = cn_mem_array(t->threads, sizeof *t->worker, err);
 	for (size_t i = 0; i < t->threads && !err->code; i++)
-		t->worker[i].value = cn_mem_array(QUERY_TILE * BANK_TILE, sizeof *t->worker[i].value, err);
+		t->worker[i].value = cn_mem_array(QUERY_TILE * TILE, sizeof *t->worker[i].value, err);
 	for (size_t i = 0; i < t->c.m && !err->code; i++) {
 		/* rows over the ceiling have to be met, even if they are below the floor */
 		const float floor = rule->floor ? rule->floor[i] : -INFINITY;
 
-		t->size[i] = squares(t->c.query + i * t->c.d, t->c.d);
+		t->size[i] = cn_bound_squares(t->c.query + i * t->c.d, t->c.d);
 		cn_toplist_init(t->list + i, t->c.k, rule->ceiling && rule->ceiling[i] < floor ? rule->ceiling[i] : floor, err);
 	}
+	if (t->coded)
+		quantise_queries(t, err);
 	return err->code ? -1 : 0;
 }
 
@@ -280,14 +351,13 @@ struct cn_topk *
 cn_topk_new(const struct cn_topk_config *config, struct cn_err *err)
 {
 	struct cn_topk *t = cn_mem_array(1, sizeof *t, err);
-	size_t share;
 
 	if (!t)
 		return NULL;
 	t->c = *config;
 	t->threads = cn_pool_threads(config->pool);
-	share = (config->m + t->threads - 1) / t->threads;
-	t->tile = share < QUERY_TILE ? share : QUERY_TILE;
+	choose_pass(t);
+	divide(t);
 	if (prepare(t, err) < 0) {
 		cn_topk_free(t);
 		return NULL;
@@ -306,7 +376,13 @@ cn_topk_free(struct cn_topk *t)
 		cn_mem_free(t->worker[i].value);
 	cn_mem_free(t->worker);
 	cn_mem_free(t->list);
-	cn_mem_free(t->half);
+	cn_mem_free(t->query);
+	cn_mem_free(t->code);
+	cn_mem_free(t->slab.spread);
+	cn_mem_free(t->slab.scale);
+	cn_mem_free(t->slab.code);
+	cn_mem_free(t->slab.half);
+	cn_mem_free(t->rest);
 	cn_mem_free(t->above);
 	cn_mem_free(t->size);
 	cn_mem_free(t);
@@ -321,7 +397,7 @@ cn_topk_bytes(size_t k)
 int
 cn_topk_feed(struct cn_topk *t, size_t first_row, const float *bank, size_t n, struct cn_err *err)
 {
-	const size_t slab = SLAB_TILES * BANK_TILE;
+	const size_t slab = t->slab.tiles * TILE;
 
 	if (err->code)
 		return -1;
@@ -330,10 +406,10 @@ cn_topk_feed(struct cn_topk *t, size_t first_row, const float *bank, size_t n, s
 			first_row + n);
 	t->rows += (uint32_t)n;
 	for (size_t from = 0; from < n && t->c.m && t->c.k && !err->code; from += slab) {
-		t->bank = bank + from * t->c.d;
-		t->first = first_row + from;
-		t->n = n - from < slab ? n - from : slab;
-		cn_pool_run(t->c.pool, (t->n + BANK_TILE - 1) / BANK_TILE, measure_tile, t);
+		t->slab.bank = bank + from * t->c.d;
+		t->slab.first = first_row + from;
+		t->slab.n = n - from < slab ? n - from : slab;
+		cn_pool_run(t->c.pool, (t->slab.n + TILE - 1) / TILE, measure_tile, t);
 		cn_pool_run(t->c.pool, (t->c.m + t->tile - 1) / t->tile, search_part, t);
 		for (size_t i = 0; i < t->threads; i++)
 			if (t->worker[i].err.code)
@@ -374,7 +450,7 @@ int
 cn_topk_select(const float *bank, size_t n, const float *query, size_t m, size_t d, size_t k,
 	const struct cn_topk_rule *rule, struct cn_topk_hit *hits, struct cn_pool *pool, struct cn_err *err)
 {
-	const struct cn_topk_config config = { query, m, d, k, CN_TOPK_DOT, *rule, pool };
+	const struct cn_topk_config config = { .query = query, .m = m, .d = d, .k = k, .rule = *rule, .pool = pool };
 	struct cn_topk *t = cn_topk_new(&config, err);
 
 	if (t && cn_topk_feed(t, 0, bank, n, err) == 0)

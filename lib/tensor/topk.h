@@ -30,6 +30,12 @@ enum cn_topk_metric {
 	CN_TOPK_L2,		/* score = -cn_kernel_distance2 */
 };
 
+enum cn_topk_pass {
+	CN_TOPK_FASTEST,
+	CN_TOPK_BLAS,		/* floats */
+	CN_TOPK_CODED,		/* small integers: this + an enum cn_quantise_isa that the machine has */
+};
+
 /* Why a row does not count: judge may give any other reason below CN_TOPK_REASONS. */
 #define CN_TOPK_ABOVE 1		/* scores above ceiling[query]; is not judged */
 #define CN_TOPK_BELOW 2		/* scores below floor[query], and not above the ceiling; is not judged */
@@ -56,6 +62,7 @@ struct cn_topk_config {
 	enum cn_topk_metric metric;
 	struct cn_topk_rule rule;
 	struct cn_pool *pool;	/* or NULL */
+	int pass;		/* the first pass: CN_TOPK_FASTEST, or another one for tests; hits are the same */
 };
 
 /*
