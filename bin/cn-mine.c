@@ -59,7 +59,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
 	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
 	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", .help = "Where fewer than k are left: mark the rest as none, fail, repeat, or draw the rest by chance" },
-	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Refuse a bank that takes more memory than this" },
+	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Take no more memory than this for banks: what is searched stays in its file, other banks are refused" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
 };
@@ -175,7 +175,7 @@ miner_config(const struct config *c, const struct cn_selector_config *s)
 {
 	return (struct cn_miner_config){
 		.strategy = *s, .emit = (enum cn_emit)c->emit, .positive = (enum cn_positive)c->positive,
-		.group = (enum cn_relation)c->group, .label_aware = c->label_aware, .batch = c->batch > 0, .near = c->near,
+		.group = (enum cn_relation)c->group, .label_aware = c->label_aware, .batch = (size_t)c->batch, .near = c->near,
 		.weight = c->weight, .power = c->power, .guide = { 2, -2, c->guide_share, c->guide_margin, false },
 		.memory = (uint64_t)c->memory,
 	};
@@ -228,8 +228,8 @@ main(int argc, char **argv)
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		open_inputs(&step, &c, &config, &err);
 		config.pool = step.pool;
-		step.group = (size_t)c.batch;
 		miner = cn_miner_new(&config, step.in, &err);
+		step.group = err.code ? 0 : cn_miner_group(miner);
 	}
 	open_output(&step, miner, &config, &err);
 	cn_step_run(&step, cn_miner_make, miner, &err);

@@ -23,7 +23,7 @@ struct work {
 	const struct cn_job *job;
 	struct cn_rng_key key;
 	struct worker *worker;
-	size_t sample, from;		/* from: first anchor of hits */
+	size_t sample, from, block;	/* block anchors from this one on have hits */
 	const struct cn_topk_hit *hits;
 	size_t depth;			/* hits per anchor */
 	bool far;
@@ -78,15 +78,14 @@ settle(const struct work *w, struct worker *own, size_t anchor, size_t n, double
 	}
 }
 
-static size_t
-window_end(const struct cn_job *job)
+size_t
+cn_candidates_depth(const struct cn_selector_config *c, enum cn_way way, size_t k)
 {
-	const struct cn_selector_config *c = &job->strategy->config;
-	const size_t wide = 4 * job->k > 100 ? 4 * job->k : 100;
+	const size_t wide = 4 * k > 100 ? 4 * k : 100;
 
 	if (c->end)
 		return c->end;
-	return c->first + (job->way == CN_WAY_TOP ? job->k : wide);
+	return c->first + (way == CN_WAY_TOP ? k : wide);
 }
 
 static int
@@ -131,7 +130,7 @@ settle_hits(void *context, size_t part, size_t worker)
 	const float floor = w->far ? -INFINITY : cn_guard_floor(&c->guard);
 	const size_t rows = w->job->anchors->rows, end = (part + 1) * PART;
 
-	for (size_t i = part * PART; i < end && w->from + i < rows && i < HITS / w->depth; i++) {
+	for (size_t i = part * PART; i < end && w->from + i < rows && i < w->block; i++) {
 		const size_t anchor = w->from + i;
 		const float ceiling = w->far ? cn_guard_ceiling(&c->guard, positive_of(w->job, anchor)) : INFINITY;
 		struct cn_rng rng;
@@ -143,7 +142,7 @@ settle_hits(void *context, size_t part, size_t worker)
 
 			if (hit->row == UINT32_MAX || score < floor || score > ceiling || (c->depth && hit->rank >= c->depth))
 				break;
-			own->list[n++] = (struct cn_candidate){ w->job->span.first + hit->row, hit->rank, score, 0 };
+			own->list[n++] = (struct cn_candidate){ hit->row, hit->rank, score, 0 };
 		}
 		start(w, &rng, anchor);
 		settle(w, own, anchor, n, 0, &rng);
@@ -164,21 +163,41 @@ aim(const struct work *w, size_t n, float *ceiling, float *query)
 		query[i] = -job->anchors->unit[w->from * dim + i];
 }
 
+/* A search that is fed, and the filter that looks at the segment. */
+struct feed {
+	struct cn_topk *topk;
+	struct cn_filter *filter;
+};
+
+static int
+take_segment(void *context, uint32_t at, const float *unit, size_t n, struct cn_err *err)
+{
+	struct feed *feed = context;
+
+	feed->filter->unit = unit;
+	feed->filter->unit_first = at;
+	return cn_topk_feed(feed->topk, at, unit, n, err);
+}
+
 static int
 search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_topk_hit *hits, uint32_t *dropped, struct cn_err *err)
 {
 	const struct cn_job *job = w->job;
-	const struct cn_bank *bank = job->filter.bank;
 	const struct cn_anchors some = cn_anchors_slice(job->anchors, w->from, n);
 	struct cn_filter filter = job->filter;
-	const struct cn_topk_rule rule = { cn_filter_judge, &filter, ceiling, dropped };
+	const struct cn_topk_config config = { .query = query ? query : some.unit, .m = n, .d = job->filter.bank->dim, .k = w->depth,
+		.rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped }, .pool = job->strategy->pool };
+	struct feed feed = { NULL, &filter };
 
 	filter.anchors = &some;
 	filter.taken = filter.taken ? filter.taken + w->from * filter.stride : NULL;
-	filter.first = job->span.first;
 	aim(w, n, ceiling, query);
-	if (cn_topk_select(bank->unit + (size_t)job->span.first * bank->dim, job->span.rows, query ? query : some.unit, n, bank->dim,
-			w->depth, &rule, hits, job->strategy->pool, err) < 0)
+	feed.topk = cn_topk_new(&config, err);
+	cn_segments_walk(job->strategy->segments, job->span.first, job->span.rows, take_segment, &feed, err);
+	if (!err->code)
+		cn_topk_finish(feed.topk, hits, err);
+	cn_topk_free(feed.topk);
+	if (err->code)
 		return -1;
 	for (size_t i = 0; i < n * CN_TOPK_REASONS && job->dropped; i++)
 		job->dropped[w->from * CN_TOPK_REASONS + i] += dropped[i];
@@ -189,19 +208,24 @@ search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_to
 int
 cn_candidates_search(const struct cn_job *job, bool far, struct cn_err *err)
 {
-	const size_t rows = job->anchors->rows, wanted = window_end(job);
+	const size_t rows = job->anchors->rows, wanted = cn_candidates_depth(&job->strategy->config, job->way, job->k);
 	const size_t depth = wanted < job->span.rows ? wanted : job->span.rows;
 	struct work w = { .job = job, .depth = depth ? depth : 1, .far = far };
-	const size_t most = HITS / w.depth ? HITS / w.depth : 1, block = rows < most ? rows : most;
-	struct cn_topk_hit *hits = cn_mem_array(block * w.depth, sizeof *hits, err);
-	float *ceiling = cn_mem_array(block, sizeof *ceiling, err);
-	float *query = far ? cn_mem_array(block * job->filter.bank->dim, sizeof *query, err) : NULL;
-	uint32_t *dropped = cn_mem_array(block, CN_TOPK_REASONS * sizeof *dropped, err);
+	/* files are read once for all anchors, who is short of memory brings fewer of them */
+	const size_t most = job->strategy->segments->streamed ? rows : HITS > w.depth ? HITS / w.depth : 1;
+	struct cn_topk_hit *hits;
+	float *ceiling, *query;
+	uint32_t *dropped;
 
+	w.block = rows < most ? rows : most;
+	hits = cn_mem_array(w.block * w.depth, sizeof *hits, err);
+	ceiling = cn_mem_array(w.block, sizeof *ceiling, err);
+	query = far ? cn_mem_array(w.block * job->filter.bank->dim, sizeof *query, err) : NULL;
+	dropped = cn_mem_array(w.block, CN_TOPK_REASONS * sizeof *dropped, err);
 	w.hits = hits;
 	prepare(&w, 0, w.depth, err);
-	for (; !err->code && w.from < rows; w.from += block)
-		search_some(&w, rows - w.from < block ? rows - w.from : block, ceiling, query, hits, dropped, err);
+	for (; !err->code && w.from < rows; w.from += w.block)
+		search_some(&w, rows - w.from < w.block ? rows - w.from : w.block, ceiling, query, hits, dropped, err);
 	clear(&w, err);
 	cn_mem_free(hits);
 	cn_mem_free(ceiling);

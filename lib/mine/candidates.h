@@ -20,6 +20,9 @@ struct cn_job {
 	uint32_t *dropped;		/* (anchors, CN_TOPK_REASONS), added to; or NULL */
 };
 
+/* How many ranks a search for k goes down, this way. */
+size_t cn_candidates_depth(const struct cn_selector_config *config, enum cn_way way, size_t k);
+
 /* From the most similar rows of the span, or (far) from the least similar ones. */
 int cn_candidates_search(const struct cn_job *job, bool far, struct cn_err *err);
 

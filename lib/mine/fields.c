@@ -207,6 +207,37 @@ plan_schema(struct cn_mine_fields *f, const struct cn_miner_config *c, struct cn
 	return err->code ? -1 : 0;
 }
 
+/* Whether all banks together fit, as far as they say how long they are. */
+static bool
+fits(const struct cn_mine_fields *f, const struct cn_miner_config *c)
+{
+	uint64_t left = c->memory;
+
+	for (size_t b = 0; b < f->banks; b++) {
+		const uint64_t rows = cn_reader_rows_hint(c->bank[b]), each = cn_bank_row_bytes(&f->bank[b].keep, f->bank[b].schema);
+
+		if (rows > left / each)
+			return false;
+		left -= rows * each;
+	}
+	return true;
+}
+
+/* Leaves vectors in the files where memory is short and a search from beginning to end is all that is asked for. */
+static void
+plan_memory(struct cn_mine_fields *f, const struct cn_miner_config *c)
+{
+	if (c->batch || !c->memory || fits(f, c) || f->vector.field < 0 || cn_selector_needs_rows(&c->strategy) ||
+	    f->emit != CN_EMIT_ID || f->positive > CN_POSITIVE_FIELD)
+		return;
+	for (size_t b = 0; b < f->banks; b++)
+		if (!cn_segments_can_reread(c->bank[b]))
+			return;
+	f->streamed = true;
+	for (size_t b = 0; b < f->banks; b++)
+		f->bank[b].keep.vector = NULL;
+}
+
 int
 cn_mine_fields_init(struct cn_mine_fields *f, const struct cn_miner_config *c, struct cn_reader *in, struct cn_err *err)
 {
@@ -230,5 +261,6 @@ cn_mine_fields_init(struct cn_mine_fields *f, const struct cn_miner_config *c, s
 	if (err->code || plan_vectors(f, c, err) < 0 || plan_weight(f, c->weight, err) < 0 || plan_emit(f, c, err) < 0)
 		return -1;
 	plan_content(f);
+	plan_memory(f, c);
 	return plan_schema(f, c, err);
 }

@@ -21,6 +21,7 @@ struct cn_mine_fields {
 	enum cn_positive positive;
 	size_t banks;				/* with config.batch the input itself is the only one */
 	struct cn_mine_bank bank[CN_SPANS];
+	bool streamed;				/* the banks' vectors do not fit in memory, and need not */
 	struct cn_schema out;
 };
 

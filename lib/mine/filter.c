@@ -48,6 +48,15 @@ objects(const struct cn_guide *guide, const struct cn_anchors *a, size_t anchor,
 }
 
 static bool
+is_near(const struct cn_filter *f, size_t anchor, uint32_t row)
+{
+	const struct cn_anchors *a = f->anchors;
+	const float *unit = f->unit ? f->unit + (size_t)(row - f->unit_first) * a->dim : f->bank->unit + (size_t)row * a->dim;
+
+	return cn_kernel_dot(a->pos_unit + anchor * a->dim, unit, a->dim) >= f->near;
+}
+
+static bool
 is_taken(const struct cn_filter *f, size_t anchor, uint32_t row)
 {
 	const struct cn_pick *pick = f->taken ? f->taken + anchor * f->stride : NULL;
@@ -65,7 +74,6 @@ cn_filter_judge(void *filter, size_t anchor, uint32_t row)
 	const struct cn_anchors *a = f->anchors;
 	const struct cn_bank *bank = f->bank;
 
-	row += f->first;
 	if (bank->id[row] == a->id[anchor])
 		return CN_MINE_SELF;
 	if (bank->content && a->content && is_content(a, anchor, bank->content[row]))
@@ -78,8 +86,7 @@ cn_filter_judge(void *filter, size_t anchor, uint32_t row)
 		return CN_MINE_GROUP;
 	if (a->cluster && is_wrong(f->cluster_relation, f->cluster[row] == a->cluster[anchor]))
 		return CN_MINE_CLUSTER;
-	if (f->near <= 1 && a->pos_unit &&
-	    cn_kernel_dot(a->pos_unit + anchor * a->dim, bank->unit + (size_t)row * a->dim, a->dim) >= f->near)
+	if (f->near <= 1 && a->pos_unit && is_near(f, anchor, row))
 		return CN_MINE_NEAR;
 	if (f->guide && objects(f->guide, a, anchor, bank->id[row]))
 		return CN_MINE_GUIDE;

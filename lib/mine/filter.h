@@ -74,7 +74,8 @@ struct cn_filter {
 	float near;				/* cosine with the positive; > 1 = no such filter */
 	const uint32_t *cluster;		/* (rows of the bank), or NULL; asked of the anchor's own below */
 	enum cn_relation cluster_relation;
-	uint32_t first;				/* added to the rows asked for: where the part of the bank begins */
+	const float *unit;			/* vectors of the bank's rows from row unit_first on; NULL: those of the bank */
+	uint32_t unit_first;
 	const struct cn_pick *taken;		/* (anchors, stride): negatives so far, or NULL */
 	size_t stride, n_taken;			/* the first n_taken of each anchor's count */
 };

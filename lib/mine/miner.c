@@ -13,6 +13,7 @@ struct cn_miner {
 	struct cn_selector strategy;
 	struct cn_bank bank, guide_bank;
 	struct cn_guide guide;
+	struct cn_segments segments;
 	struct cn_urn urn[CN_SPANS];
 	struct cn_pick *picks;
 	size_t pick_room;
@@ -59,12 +60,17 @@ read_banks(struct cn_miner *m, struct cn_err *err)
 
 		if (cn_bank_read(&m->bank, m->config.bank[b], &m->fields.bank[b].keep, err) < 0)
 			return -1;
+		m->segments.file[b] = (struct cn_segments_file){ m->config.bank[b], &m->fields.bank[b].vector, (uint32_t)first,
+			(uint32_t)(m->bank.rows - first) };
 		c->span[b] = (struct cn_span){ (uint32_t)first, (uint32_t)(m->bank.rows - first), c->span[b].share };
 	}
 	if (!shares) {
 		c->spans = 1;
 		c->span[0] = (struct cn_span){ 0, (uint32_t)m->bank.rows, 1 };
 	}
+	m->bank.dim = m->fields.vector.dim;
+	m->segments.files = m->config.banks;
+	m->segments.streamed = m->fields.streamed;
 	return fill_urns(m, err);
 }
 
@@ -96,6 +102,9 @@ set_up(struct cn_miner *m)
 {
 	m->strategy.config = m->config.strategy;
 	m->strategy.pool = m->config.pool;
+	m->strategy.segments = &m->segments;
+	m->segments.bank = &m->bank;
+	m->segments.pool = m->config.pool;
 	m->strategy.filter = (struct cn_filter){ .bank = &m->bank, .known = m->config.known,
 		.guide = m->config.guides ? &m->guide : NULL, .group = m->config.group, .near = (float)m->config.near };
 }
@@ -124,6 +133,32 @@ cn_miner_schema(const struct cn_miner *m, struct cn_schema *schema, struct cn_er
 		return -1;
 	*schema = m->fields.out;
 	return 0;
+}
+
+/* Bytes of the columns of a row. */
+static uint64_t
+schema_bytes(const struct cn_schema *schema)
+{
+	uint64_t bytes = 0;
+
+	for (size_t f = 0; f < schema->n; f++)
+		bytes += cn_field_bytes(&schema->field[f]);
+	return bytes;
+}
+
+/* As many as fit beside what is kept of the bank, so that its files are read seldom. */
+size_t
+cn_miner_group(const struct cn_miner *m)
+{
+	const uint64_t aside = 64 << 20, most = 1 << 20, least = 256;	/* aside: chunks on their way, and the search's own */
+	const uint64_t light = m->bank.rows * cn_bank_row_bytes(&m->fields.bank[0].keep, m->fields.bank[0].schema);
+	const uint64_t each = 2 * schema_bytes(m->fields.in) + schema_bytes(&m->fields.out) + 2 * m->bank.dim * sizeof(float) +
+		cn_selector_bytes(&m->strategy.config, m->bank.dim);
+	const uint64_t fit = light + aside < m->config.memory ? (m->config.memory - light - aside) / each : 0;
+
+	if (!m->fields.streamed)
+		return m->config.batch;
+	return (size_t)(fit < least ? least : fit > most ? most : fit);
 }
 
 static void *

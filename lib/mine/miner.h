@@ -42,13 +42,13 @@ struct cn_miner_config {
 	enum cn_positive positive;
 	enum cn_relation group;
 	bool label_aware;
-	bool batch;			/* no bank: choose from the rows that come in one go */
+	size_t batch;			/* no bank: choose among each so many rows of the input; 0 = from banks */
 	double near;			/* > 1 = do not compare with the positive */
 	const char *weight;		/* field of the bank for frequency, or NULL */
 	double power;
 	struct cn_guard guide;		/* with guides */
 	const struct cn_pairs *known;	/* or NULL; not owned */
-	uint64_t memory;		/* bound on the bank, bytes; 0 = none */
+	uint64_t memory;		/* bytes for the banks and what is done with them; 0 = no bound */
 	struct cn_encoder *encoder;	/* compare by its head; NULL = by field z; not owned */
 	struct cn_pool *pool;		/* may be NULL; not owned */
 	size_t banks, guides;
@@ -62,6 +62,9 @@ struct cn_miner *cn_miner_new(const struct cn_miner_config *config, struct cn_re
 
 /* The schema of the output: that of the input, its old negatives replaced. */
 int cn_miner_schema(const struct cn_miner *miner, struct cn_schema *schema, struct cn_err *err);
+
+/* How many rows cn_miner_make wants at a time; 0 = as they come. */
+size_t cn_miner_group(const struct cn_miner *miner);
 
 /* For cn_step_run: mines the rows of in into out, which is shaped here. */
 int cn_miner_make(void *miner, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err);

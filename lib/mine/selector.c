@@ -96,6 +96,28 @@ cn_selector_ranks(const struct cn_selector_config *c)
 	return any(c, ranks);
 }
 
+static bool
+needs_rows(const struct cn_selector_config *c, enum cn_strategy kind)
+{
+	return !ranks(c, kind) || cn_way_compares(way_of(c, kind));
+}
+
+bool
+cn_selector_needs_rows(const struct cn_selector_config *c)
+{
+	return c->policy == CN_SHORT_RESAMPLE || any(c, needs_rows);
+}
+
+/* A search holds its list, its hits and, from the far end, the query turned round; picks come out of it. */
+size_t
+cn_selector_bytes(const struct cn_selector_config *c, size_t dim)
+{
+	const size_t depth = cn_candidates_depth(c, CN_WAY_RANDOM, c->k);
+
+	return cn_topk_bytes(depth) + depth * sizeof(struct cn_topk_hit) + dim * sizeof(float) +
+		c->k * sizeof(struct cn_pick) + 3 * CN_TOPK_REASONS * sizeof(uint32_t);
+}
+
 /* What is added to while anchors are worked on. */
 struct tally {
 	struct cn_pick *picks;

@@ -26,6 +26,7 @@
 #include "mine/choose.h"
 #include "mine/filter.h"
 #include "mine/mixture.h"
+#include "mine/segments.h"
 #include "mine/urn.h"
 
 /* What happens to an anchor for which fewer than k rows are allowed. */
@@ -82,6 +83,7 @@ struct cn_mine_counts {
 struct cn_selector {
 	struct cn_selector_config config;
 	struct cn_filter filter;	/* bank and what applies to all anchors */
+	const struct cn_segments *segments;	/* the bank's vectors, for strategies that search it */
 	const struct cn_urn *urn;	/* (spans) for frequency */
 	struct cn_pool *pool;		/* may be NULL */
 };
@@ -91,6 +93,12 @@ bool cn_selector_compares(const struct cn_selector_config *config);
 
 /* Whether some negatives are drawn by chance, so that logq says something. */
 bool cn_selector_draws(const struct cn_selector_config *config);
+
+/* Whether vectors of the bank are needed by row, be it for a score to tell, so that it must be in memory. */
+bool cn_selector_needs_rows(const struct cn_selector_config *config);
+
+/* The most bytes that are held for each anchor while it is worked on, for vectors of dim numbers. */
+size_t cn_selector_bytes(const struct cn_selector_config *config, size_t dim);
 
 /* Whether negatives have a rank. */
 bool cn_selector_ranks(const struct cn_selector_config *config);

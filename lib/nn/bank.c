@@ -22,19 +22,22 @@ cn_bank_hash(const void *bytes, size_t size)
 	return hash;
 }
 
-static uint64_t
-row_bytes(const struct cn_bank *bank, const struct cn_bank_config *config)
+uint64_t
+cn_bank_row_bytes(const struct cn_bank_config *config, const struct cn_schema *schema)
 {
-	return sizeof *bank->by_id + (config->id >= 0 ? sizeof *bank->id : 0) + (config->content >= 0 ? sizeof *bank->content : 0) +
-		(config->label >= 0 ? sizeof *bank->label : 0) + (config->group >= 0 ? sizeof *bank->group : 0) +
-		(config->weight >= 0 ? sizeof *bank->weight : 0) + bank->dim * sizeof *bank->unit +
-		bank->value_bytes;
+	const struct cn_bank *b = NULL;
+
+	return sizeof *b->by_id + (config->id >= 0 ? sizeof *b->id : 0) + (config->content >= 0 ? sizeof *b->content : 0) +
+		(config->label >= 0 ? sizeof *b->label : 0) + (config->group >= 0 ? sizeof *b->group : 0) +
+		(config->weight >= 0 ? sizeof *b->weight : 0) + (config->vector ? config->vector->dim * sizeof *b->unit : 0) +
+		(config->value >= 0 ? cn_field_bytes(&schema->field[config->value]) : 0);
 }
 
 static int
-check_size(const struct cn_bank *bank, const struct cn_bank_config *config, const char *file, uint64_t rows, struct cn_err *err)
+check_size(const struct cn_reader *reader, const struct cn_bank_config *config, uint64_t rows, struct cn_err *err)
 {
-	const uint64_t each = row_bytes(bank, config);
+	const uint64_t each = cn_bank_row_bytes(config, cn_reader_schema(reader));
+	const char *file = cn_reader_name(reader);
 
 	if (rows >= CN_BANK_NONE)
 		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows is too large, at most 4294967294 are possible",
@@ -137,15 +140,14 @@ cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_
 int
 cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err)
 {
-	const char *file = cn_reader_name(reader);
 	struct cn_batch batch = { 0 };
 
 	if (err->code)
 		return -1;
 	begin(bank, cn_reader_schema(reader), config);
-	check_size(bank, config, file, bank->rows + cn_reader_rows_hint(reader), err);
+	check_size(reader, config, bank->rows + cn_reader_rows_hint(reader), err);
 	while (!err->code && cn_reader_next(reader, &batch, err) > 0)
-		if (check_size(bank, config, file, bank->rows + batch.rows, err) == 0)
+		if (check_size(reader, config, bank->rows + batch.rows, err) == 0)
 			append(bank, config, &batch, err);
 	cn_batch_release(&batch);
 	if (err->code)

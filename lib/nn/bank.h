@@ -42,6 +42,9 @@ struct cn_bank_config {
 
 #define CN_BANK_KEEP_NOTHING { .id = -1, .content = -1, .label = -1, .group = -1, .weight = -1, .value = -1 }
 
+/* Bytes each row takes. */
+uint64_t cn_bank_row_bytes(const struct cn_bank_config *config, const struct cn_schema *schema);
+
 /* Appends all rows of a stream; what is kept must be the same each time.  A bank that would take more than memory is refused with its size and the option to raise. */
 int cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err);
 

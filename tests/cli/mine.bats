@@ -113,7 +113,6 @@ print(n.shape, all((n[a, j] == x[row[k[a, j]]]).all() for a in range(len(k)) for
 	refuses 1 "cn-mine --strategy frequency --weight count --bank $z $z -o m" "no field 'count'"
 	refuses 2 "cn-mine --guide $z --bank $z $z -o m" '--known'
 	refuses 2 "cn-mine --positive known --bank $z $z -o m" '--known'
-	refuses 1 "cn-mine --group same --bank $z $z -o m" "no field 'group'"
 	printf '1\t2\n3;4\n' >pairs.tsv
 	refuses 1 "cn-mine --known pairs.tsv --bank $z $z -o m" 'line 2'
 	refuses 1 "cn-mine --bank $CN_FIXTURES/demo.cns $CN_FIXTURES/demo.cns -o m" "no field 'z'"
@@ -144,6 +143,23 @@ $3"
 		ok "cn-mine -q -T1 --strategy $s --k 5 --bank p.cns p.cns -o a && cn-mine -q -T3 --strategy $s --k 5 --bank small.cns small.cns -o b"
 		[ "$(cn-info a | grep 'data root')" = "$(cn-info b | grep 'data root')" ]
 	done
+}
+
+@test "mine: a bank larger than memory gives what one in memory does, however few rows fit at a time" {
+	ok "cn-import demo -n 5000 --size 16 --pairs -o d.cns && cn-embed -q --pos -m $CN_FIXTURES/model.safetensors d.cns -o p.cns"
+	ok "cn-cat -n 2000 p.cns -o a.cns && cn-cat --skip 2000 p.cns -o b.cns"
+	for s in 'hard --k 7' 'easy --k 3' 'semihard --margin 0.1 --k 5' 'softmax --k 4 --near 0.95' "hard --ranks 3:40 --pick strata --label-aware" \
+		"hard --mix 'easy hard:2'" 'random --emit id'; do
+		ok "cn-mine -q --strategy $s --bank p.cns p.cns -o a && cn-mine -q --memory 300k --strategy $s --bank p.cns p.cns -o b"
+		cmp a b
+		ok "cn-mine -q --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o a && cn-mine -q -T1 --memory 300k --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o b"
+		cmp a b
+	done
+	refuses 1 'cn-mine --memory 300k --short resample --bank p.cns p.cns -o n' '--memory'
+	refuses 1 'cn-mine --memory 300k --strategy diverse --bank p.cns p.cns -o n' '--memory'
+	refuses 1 'cn-mine --memory 30k --bank p.cns p.cns -o n' '--memory'
+	refuses 1 'cn-cat p.cns | cn-mine --memory 300k --bank - p.cns -o n' '--memory'
+	[ ! -e n ]
 }
 
 @test "mine: rank windows and depth count what they say" {

@@ -127,10 +127,12 @@ is_right(const struct cn_bank *bank, const struct cn_selector_config *config, si
 static struct cn_selector
 make_selector(const struct cn_bank *bank, enum cn_strategy strategy, size_t k, struct cn_pool *pool)
 {
+	static struct cn_segments segments;
 	struct cn_selector s = { .config = { .mixture = cn_mixture_of(strategy), .k = k, .guard = CN_GUARD_NONE,
 		.ways = { 0.1, 10, 0, 0.5, 1.4, 4, 0.5 }, .spans = 1, .span = { { 0, (uint32_t)bank->rows, 1 } } },
-		.filter = { .bank = bank, .near = 2 }, .pool = pool };
+		.filter = { .bank = bank, .near = 2 }, .segments = &segments, .pool = pool };
 
+	segments = (struct cn_segments){ .bank = bank };
 	return s;
 }
 
