@@ -46,10 +46,10 @@ bound_within(enum cn_bound_metric metric, size_t d, double q, double b, double b
 	const double gamma = cn_bound_gamma(d), half = cn_bound_half(q, d);
 
 	if (!(q + b < 1e37 && gamma < 0.125))
-		return (struct cn_bound){ 1, -INFINITY, INFINITY };
+		return (struct cn_bound){ 1, -INFINITY, INFINITY, 1 };
 	if (metric == CN_BOUND_DOT)
-		return (struct cn_bound){ 1, -below, above };
-	return (struct cn_bound){ 0.5, half - below, half + (2 * gamma + SLACK) * (q + b) + above };
+		return (struct cn_bound){ 1, -below, above, 1 };
+	return (struct cn_bound){ 0.5, half - below, half + (2 * gamma + SLACK) * (q + b) + above, 2 };
 }
 
 struct cn_bound
@@ -66,29 +66,34 @@ cn_bound_ceiling(enum cn_bound_metric metric, size_t d, double q, double b, doub
 	const double underflow = (double)(d + 4) * 0x1p-125;
 	const struct cn_bound bound = bound_within(metric, d, q, b, underflow, underflow);
 
-	return (struct cn_bound){ bound.unit / scale, bound.low / scale, bound.high / scale };
+	return (struct cn_bound){ bound.unit / scale, bound.low / scale, bound.high / scale, bound.per_unit * scale };
 }
 
-/* unit score + shift as a float that is not greater, whatever the rounding; an infinite score first. */
+/* a + b as a float that is not greater, whatever the rounding of a and b. */
 static float
-below(double unit, double score, double shift)
+below(double a, double b)
 {
-	const double x = unit * score + shift;
-	const double less = x - (fabs(unit * score) + fabs(shift)) * 0x1p-22 - 0x1p-140;
+	const double less = a + b - (fabs(a) + fabs(b)) * 0x1p-22 - 0x1p-140;
 
-	if (score == INFINITY && shift > -INFINITY)
-		return FLT_MAX;
 	return less < -FLT_MAX || isnan(less) ? -INFINITY : less > FLT_MAX ? FLT_MAX : (float)less;
 }
 
 float
-cn_bound_lower(const struct cn_bound *bound, float score)
+cn_bound_value(const struct cn_bound *bound, float score)
 {
-	return below(bound->unit, score, bound->low);
+	if (score == INFINITY && bound->low > -INFINITY)
+		return FLT_MAX;
+	return below(bound->unit * score, bound->low);
 }
 
 float
-cn_bound_upper(const struct cn_bound *bound, float score)
+cn_bound_least(const struct cn_bound *bound, float value)
 {
-	return -below(bound->unit, -(double)score, -bound->high);
+	return below(value * bound->per_unit, -bound->high * bound->per_unit);
+}
+
+float
+cn_bound_most(const struct cn_bound *bound, float value)
+{
+	return -below(-value * bound->per_unit, bound->low * bound->per_unit);
 }

@@ -22,6 +22,7 @@ enum cn_bound_metric {
  */
 struct cn_bound {
 	double unit, low, high;
+	double per_unit;	/* 1 / unit */
 };
 
 double cn_bound_gamma(size_t d);
@@ -38,8 +39,11 @@ struct cn_bound cn_bound_product(enum cn_bound_metric metric, size_t d, double q
 /* For values that are never less than the true value, in units of scale. */
 struct cn_bound cn_bound_ceiling(enum cn_bound_metric metric, size_t d, double q, double b, double scale);
 
-/* Values below this score less than score for certain; values above the other one more than score. */
-float cn_bound_lower(const struct cn_bound *bound, float score);
-float cn_bound_upper(const struct cn_bound *bound, float score);
+/* Values below this belong to scores less than score for certain. */
+float cn_bound_value(const struct cn_bound *bound, float score);
+
+/* The least and the greatest score that a row of this value can have; infinite if nothing is known. */
+float cn_bound_least(const struct cn_bound *bound, float value);
+float cn_bound_most(const struct cn_bound *bound, float value);
 
 #endif

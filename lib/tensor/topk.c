@@ -2,13 +2,14 @@
  * Exact nearest rows: a fast pass proposes, the fixed-order kernel decides.
  *
  * The bank is walked in slabs, these in tiles.  A first pass values all rows of a tile for some queries;
- * whatever may still belong to the best k of a query, by the bounds of bound.h, is scored again with
- * cn_kernel_dot and noted in its list: what is passed over cannot be among the best k in fixed order.
+ * whatever may still belong to the best k of a query, by the bounds of bound.h, is noted in its list.  What
+ * is still there after the slab, or does not fit the list, is scored again with cn_kernel_dot: what is
+ * passed over cannot be among the best k in fixed order.
  *
  * There are two first passes.  Products of small integers (quantise.h) are several times as fast as
  * those of floats by BLAS, but their bounds are wider: more rows are scored again in vain.  So integers
  * are used where the machine has instructions for them and there are enough queries to pay for quantising
- * the bank; and where more than a sixteenth of a group's scores were in vain, BLAS values the
+ * the bank; and where more than a sixteenth of a group's rows were scored in vain, BLAS values the
  * rest of that tile and the next fifteen for these queries, then integers are tried again.
  */
 #include <assert.h>
@@ -27,7 +28,7 @@
 #include "base/banned.h"
 
 #define TILE 1024		/* rows of the bank that are valued together; a multiple of BLOCK and of two panels */
-#define SLAB_TILES 16		/* tiles that are measured together, then searched for all queries; at most */
+#define SLAB_TILES 128		/* tiles that are measured together, then searched for all queries; at most */
 #define SLAB_BYTES (16 << 20)	/* of quantised rows, about */
 #define QUERY_TILE 128		/* queries that are valued together, at most; a multiple of GROUP */
 #define BLOCK 32		/* values looked at together */
@@ -35,25 +36,27 @@
 #define PANEL CN_QUANTISE_PANEL
 #define PANELS (TILE / PANEL)
 #define FEW_QUERIES 64		/* not worth quantising a bank for */
-#define IN_VAIN 16		/* one score of so many may be in vain */
+#define IN_VAIN 16		/* one row of so many may be scored in vain */
 #define REST 15			/* tiles */
 
 struct worker {
 	float *value;			/* (QUERY_TILE, TILE) */
 	int32_t start[GROUP * PANELS];	/* what the products of a tile start from */
+	size_t vain;			/* rows scored again that did not matter */
 	struct cn_err err;
 };
 
 /* The part of the bank that is being searched. */
 struct slab {
-	size_t tiles;			/* room */
+	size_t tiles;			/* at most */
 	const float *bank;
 	size_t first, n;		/* its first row's number, its rows */
 	double reach[SLAB_TILES];	/* per tile: the greatest squared length of a row */
-	float *half;			/* (tiles * TILE) cn_bound_half */
-	uint8_t *code;			/* (tiles * TILE / PANEL, PANEL * width) or NULL, like scale and spread */
-	float *scale;			/* (tiles * TILE) */
-	struct cn_quantise_spread *spread;	/* (tiles * TILE / PANEL) */
+	float *half;			/* (rows) cn_bound_half */
+	uint8_t *code;			/* (panels, PANEL * width) */
+	float *scale;			/* (rows) */
+	struct cn_quantise_spread *spread;	/* (panels) */
+	size_t half_room, code_room, scale_room, spread_room;
 };
 
 struct cn_topk {
@@ -93,29 +96,63 @@ measure_tile(void *context, size_t i, size_t worker)
 			s->code + row * t->width, s->scale + row, s->spread + row / PANEL);
 }
 
-/* Scores a row in fixed order and notes it, if it may still matter; else says that it was in vain. */
-static bool
-consider(struct cn_topk *t, struct worker *w, size_t query, size_t row)
+/* The fixed-order score of a row of the slab. */
+static float
+score_of(const struct cn_topk *t, size_t query, size_t row)
+{
+	const size_t d = t->c.d;
+	const float *q = t->c.query + query * d, *b = t->slab.bank + row * d;
+
+	return t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, d) : 0.0f - cn_kernel_distance2(q, b, d);
+}
+
+/* Scores again what is left in the list. */
+static void
+resolve(struct cn_topk *t, struct worker *w, size_t query)
+{
+	struct cn_toplist *list = t->list + query;
+
+	for (size_t i = 0; i < list->n; i++) {
+		struct cn_toplist_entry *e = list->entry + i;
+
+		if (cn_toplist_is_exact(e))
+			continue;
+		cn_toplist_set(e, score_of(t, query, cn_toplist_row(e) - t->slab.first));
+		w->vain += cn_toplist_score(e) < list->floor;
+	}
+}
+
+/* Notes a row that is neither above the ceiling nor below the floor. */
+static void
+note(struct cn_topk *t, struct worker *w, size_t query, size_t row, float least, float most)
 {
 	const struct cn_topk_rule *rule = &t->c.rule;
-	const float *q = t->c.query + query * t->c.d, *b = t->slab.bank + row * t->c.d;
-	const float score = t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, t->c.d) : 0.0f - cn_kernel_distance2(q, b, t->c.d);
 	const uint32_t number = (uint32_t)(t->slab.first + row);
-	unsigned reason = 0;
+	const unsigned reason = rule->judge ? rule->judge(rule->context, query, number) : 0;
+	struct cn_toplist *list = t->list + query;
+
+	assert(reason < CN_TOPK_REASONS);
+	if (list->n == list->capacity && !cn_toplist_cut(list)) {
+		resolve(t, w, query);
+		if (!cn_toplist_cut(list) && cn_toplist_grow(list, &w->err) < 0)
+			return;
+	}
+	cn_toplist_note(list, least, most, number, reason);
+}
+
+/* For rows whose bounds are of no use. */
+static void
+note_exactly(struct cn_topk *t, struct worker *w, size_t query, size_t row)
+{
+	const struct cn_topk_rule *rule = &t->c.rule;
+	const float score = score_of(t, query, row);
 
 	if (score < t->list[query].floor)
-		return false;
-	if (rule->ceiling && score > rule->ceiling[query]) {
+		w->vain++;
+	else if (rule->ceiling && score > rule->ceiling[query])
 		t->above[query]++;
-		return true;
-	}
-	if (rule->floor && score < rule->floor[query])
-		return false;
-	if (rule->judge)
-		reason = rule->judge(rule->context, query, number);
-	assert(reason < CN_TOPK_REASONS);
-	cn_toplist_note(t->list + query, score, number, reason, &w->err);
-	return true;
+	else if (!rule->floor || !(score < rule->floor[query]))
+		note(t, w, query, row, score, score);
 }
 
 /* Whether any of BLOCK values reaches threshold; a NaN does. */
@@ -138,34 +175,42 @@ struct values {
 	float margin;
 };
 
-/* Scores again whatever must be; returns how many in vain. */
-static size_t
+/* What becomes of the row at i, which may score as much as the floor. */
+static void
+weigh(struct cn_topk *t, struct worker *w, const struct values *v, size_t i)
+{
+	const float most = cn_bound_most(&v->bound, v->value[i]);
+	const float least = cn_bound_least(&v->bound, v->value[i] - v->margin * v->scale[i]);
+	const float *ceiling = t->c.rule.ceiling, *floor = t->c.rule.floor;
+
+	if (ceiling && least > ceiling[v->query])
+		t->above[v->query]++;
+	else if (isinf(least) || (ceiling && most > ceiling[v->query]) || (floor && least < floor[v->query]))
+		note_exactly(t, w, v->query, v->first + i);
+	else
+		note(t, w, v->query, v->first + i, least, most);
+}
+
+/* Notes the rows that may still matter. */
+static void
 scan(struct cn_topk *t, struct worker *w, const struct values *v)
 {
 	const struct cn_toplist *list = t->list + v->query;
-	const float surely = t->c.rule.ceiling ? cn_bound_upper(&v->bound, t->c.rule.ceiling[v->query]) : INFINITY;
-	float floor = list->floor, threshold = cn_bound_lower(&v->bound, floor);
-	size_t vain = 0;
+	float floor = list->floor, threshold = cn_bound_value(&v->bound, floor);
 
-	for (size_t from = 0; from < v->rows; from += BLOCK) {
+	for (size_t from = 0; from < v->rows && !w->err.code; from += BLOCK) {
 		const size_t end = from + BLOCK < v->rows ? from + BLOCK : v->rows;
 
 		if (end == from + BLOCK && !block_reaches(v->value + from, threshold))
 			continue;
-		for (size_t i = from; i < end; i++) {
-			if (v->value[i] < threshold)
-				continue;
-			if (v->value[i] - v->margin * v->scale[i] > surely)
-				t->above[v->query]++;
-			else
-				vain += !consider(t, w, v->query, v->first + i);
-			if (list->floor > floor) {
-				floor = list->floor;
-				threshold = cn_bound_lower(&v->bound, floor);
-			}
+		for (size_t i = from; i < end; i++)
+			if (!(v->value[i] < threshold))
+				weigh(t, w, v, i);
+		if (list->floor > floor) {
+			floor = list->floor;
+			threshold = cn_bound_value(&v->bound, floor);
 		}
 	}
-	return vain;
 }
 
 CN_CLONES static void
@@ -206,14 +251,13 @@ start_from(const struct cn_quantise_query *q, const struct cn_quantise_spread *s
 	return most;
 }
 
-/* A group of queries by integers; returns how many scores were in vain. */
-static size_t
-search_group(struct cn_topk *t, struct worker *w, size_t query, size_t queries, size_t first, size_t rows)
+/* A group of queries by integers. */
+static void
+search_integers(struct cn_topk *t, struct worker *w, size_t query, size_t queries, size_t first, size_t rows)
 {
 	const struct slab *s = &t->slab;
 	const size_t panels = (rows + 2 * PANEL - 1) / (2 * PANEL) * 2;
 	int32_t most[GROUP] = { 0 };
-	size_t vain = 0;
 
 	for (size_t i = 0; i < queries; i++)
 		most[i] = start_from(t->query + query + i, s->spread + first / PANEL, panels, w->start + i * panels);
@@ -227,9 +271,28 @@ search_group(struct cn_topk *t, struct worker *w, size_t query, size_t queries, 
 
 		if (t->metric == CN_BOUND_L2)
 			subtract(w->value + i * TILE, s->half + first, (float)fmin(1 / scale, 1e38), rows);
-		vain += scan(t, w, &v);
+		scan(t, w, &v);
 	}
-	return vain;
+}
+
+/* Values a tile for the queries of a part. */
+static void
+search_tile(struct cn_topk *t, struct worker *w, size_t part, size_t first, size_t rows)
+{
+	const size_t from = part * t->tile, end = from + t->tile < t->c.m ? from + t->tile : t->c.m;
+	size_t query = from;
+
+	while (query < end && t->coded && !t->rest[part]) {
+		const size_t queries = end - query < GROUP ? end - query : GROUP, before = w->vain;
+
+		search_integers(t, w, query, queries, first, rows);
+		if (w->vain - before > queries * rows / IN_VAIN)
+			t->rest[part] = REST + 1;
+		query += queries;
+	}
+	if (query < end)
+		search_blas(t, w, query, end - query, first, rows);
+	t->rest[part] -= t->rest[part] > 0;
 }
 
 /* One part of the work: some queries against a slab. */
@@ -238,22 +301,12 @@ search_part(void *context, size_t part, size_t worker)
 {
 	struct cn_topk *t = context;
 	struct worker *w = t->worker + worker;
-	const size_t from = part * t->tile, end = from + t->tile < t->c.m ? from + t->tile : t->c.m;
 
-	for (size_t first = 0; first < t->slab.n && !w->err.code; first += TILE) {
-		const size_t rows = first + TILE < t->slab.n ? TILE : t->slab.n - first;
-		size_t query = from;
-
-		while (query < end && t->coded && !t->rest[part]) {
-			const size_t queries = end - query < GROUP ? end - query : GROUP;
-
-			if (search_group(t, w, query, queries, first, rows) > queries * rows / IN_VAIN)
-				t->rest[part] = REST + 1;
-			query += queries;
-		}
-		if (query < end)
-			search_blas(t, w, query, end - query, first, rows);
-		t->rest[part] -= t->rest[part] > 0;
+	for (size_t first = 0; first < t->slab.n && !w->err.code; first += TILE)
+		search_tile(t, w, part, first, t->slab.n - first < TILE ? t->slab.n - first : TILE);
+	for (size_t i = part * t->tile; i < (part + 1) * t->tile && i < t->c.m; i++) {
+		cn_toplist_cut(t->list + i);
+		resolve(t, w, i);
 	}
 }
 
@@ -310,11 +363,8 @@ divide(struct cn_topk *t)
 static void
 quantise_queries(struct cn_topk *t, struct cn_err *err)
 {
-	const size_t rows = t->slab.tiles * TILE, groups = (t->c.m + GROUP - 1) / GROUP;
+	const size_t groups = (t->c.m + GROUP - 1) / GROUP;
 
-	t->slab.code = cn_mem_array(rows, t->width, err);
-	t->slab.scale = cn_mem_array(rows, sizeof *t->slab.scale, err);
-	t->slab.spread = cn_mem_array(rows / PANEL, sizeof *t->slab.spread, err);
 	t->code = cn_mem_array(groups, GROUP * t->width, err);
 	t->query = cn_mem_array(t->c.m, sizeof *t->query, err);
 	for (size_t i = 0; i < t->c.m && !err->code; i++)
@@ -331,7 +381,6 @@ prepare(struct cn_topk *t, struct cn_err *err)
 	t->above = cn_mem_array(t->c.m, sizeof *t->above, err);
 	t->rest = cn_mem_array(t->c.m, sizeof *t->rest, err);
 	t->list = cn_mem_array(t->c.m, sizeof *t->list, err);
-	t->slab.half = cn_mem_array(t->slab.tiles * TILE, sizeof *t->slab.half, err);
 	t->worker = cn_mem_array(t->threads, sizeof *t->worker, err);
 	for (size_t i = 0; i < t->threads && !err->code; i++)
 		t->worker[i].value = cn_mem_array(QUERY_TILE * TILE, sizeof *t->worker[i].value, err);
@@ -391,7 +440,22 @@ cn_topk_free(struct cn_topk *t)
 size_t
 cn_topk_bytes(size_t k)
 {
-	return (2 * k + 64) * sizeof(struct cn_toplist_entry) + sizeof(struct cn_toplist) + sizeof(double) + sizeof(uint32_t);
+	return cn_toplist_bytes(k) + sizeof(double) + sizeof(uint32_t) + sizeof(struct cn_quantise_query);
+}
+
+/* Room for what is measured of a slab; products go two panels at a time. */
+static int
+reserve(struct slab *s, size_t rows, size_t width, bool coded, struct cn_err *err)
+{
+	const size_t pair = 2 * PANEL, filled = (rows + pair - 1) / pair * pair;
+
+	cn_mem_grow((void **)&s->half, &s->half_room, filled, sizeof *s->half, err);
+	if (coded) {
+		cn_mem_grow((void **)&s->code, &s->code_room, filled, width, err);
+		cn_mem_grow((void **)&s->scale, &s->scale_room, filled, sizeof *s->scale, err);
+		cn_mem_grow((void **)&s->spread, &s->spread_room, filled / PANEL, sizeof *s->spread, err);
+	}
+	return err->code ? -1 : 0;
 }
 
 int
@@ -409,6 +473,8 @@ cn_topk_feed(struct cn_topk *t, size_t first_row, const float *bank, size_t n, s
 		t->slab.bank = bank + from * t->c.d;
 		t->slab.first = first_row + from;
 		t->slab.n = n - from < slab ? n - from : slab;
+		if (reserve(&t->slab, t->slab.n, t->width, t->coded, err) < 0)
+			return -1;
 		cn_pool_run(t->c.pool, (t->slab.n + TILE - 1) / TILE, measure_tile, t);
 		cn_pool_run(t->c.pool, (t->c.m + t->tile - 1) / t->tile, search_part, t);
 		for (size_t i = 0; i < t->threads; i++)

@@ -1,14 +1,15 @@
 /*
  * toplist - the best k rows for one query, gathered one row at a time in any order.
  *
- * Rows are ordered by score descending, then row ascending.  The list keeps every row that was noted and
- * stands before the k-th row that counts, those that do not count (a reason is given) included: so it
- * knows ranks and can tell how many did not count.  It outgrows its room now and then and is cut back to
- * what may still matter; floor rises with each cut, and rows that score below floor need not be noted.
+ * Rows are ordered by score descending, then row ascending.  A row may be noted before its score is
+ * known, with what it is at least and at most; most rows turn out not to matter before anyone has to
+ * know better.  The list keeps every row that may stand before the k-th row that counts, those that do
+ * not count (a reason is given) included: so it knows ranks and can tell how many did not count.
  */
 #ifndef CN_TENSOR_TOPLIST_H
 #define CN_TENSOR_TOPLIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,25 +17,39 @@
 
 /* Greater keys are better: the score in the high half, the reversed row below. */
 struct cn_toplist_entry {
-	uint64_t key;
-	unsigned reason;
+	uint64_t most;		/* key of the greatest score it can have */
+	uint32_t least;		/* high half of the key of the least */
+	uint32_t reason;
 };
 
 struct cn_toplist {
 	struct cn_toplist_entry *entry;
 	size_t k, n, room;
-	size_t capacity;	/* cut back when n reaches it */
-	float floor;		/* the k-th best score so far, or what the list began with */
+	size_t capacity;	/* rows to hold before something is done about it */
+	float floor;		/* a row that scores less is not among the best k, or below what the list began with */
 };
 
 /* floor: rows below it will not be noted; -INFINITY for none. */
 int cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_err *err);
 void cn_toplist_release(struct cn_toplist *list);
 
-/* reason 0: the row counts.  A score that is no number stands last. */
-int cn_toplist_note(struct cn_toplist *list, float score, uint32_t row, unsigned reason, struct cn_err *err);
+/* Bytes of a list of k. */
+size_t cn_toplist_bytes(size_t k);
 
-/* Cuts and sorts, best first.  More rows may be noted afterwards. */
+/* Drops what cannot be among the best k and raises the floor; false if the list is still rather full. */
+bool cn_toplist_cut(struct cn_toplist *list);
+
+/* Doubles the capacity. */
+int cn_toplist_grow(struct cn_toplist *list, struct cn_err *err);
+
+/* n must be less than capacity.  reason 0: the row counts.  A score that is no number stands last. */
+void cn_toplist_note(struct cn_toplist *list, float least, float most, uint32_t row, unsigned reason);
+
+/* What is known of an entry's score, and to know it. */
+bool cn_toplist_is_exact(const struct cn_toplist_entry *entry);
+void cn_toplist_set(struct cn_toplist_entry *entry, float score);
+
+/* Cuts and sorts, best first; all entries must be exact.  More rows may be noted afterwards. */
 void cn_toplist_settle(struct cn_toplist *list);
 
 float cn_toplist_score(const struct cn_toplist_entry *entry);
