@@ -38,6 +38,7 @@
 #define FEW_QUERIES 64		/* not worth quantising a bank for */
 #define IN_VAIN 16		/* one row of so many may be scored in vain */
 #define REST 15			/* tiles */
+#define AHEAD 4			/* rows that are fetched before they are scored */
 
 struct worker {
 	float *value;			/* (QUERY_TILE, TILE) */
@@ -106,6 +107,16 @@ score_of(const struct cn_topk *t, size_t query, size_t row)
 	return t->c.metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, d) : 0.0f - cn_kernel_distance2(q, b, d);
 }
 
+/* Asks for a row of the slab that will be scored soon; of long rows, for what the machine will not guess. */
+static void
+fetch(const struct cn_topk *t, const struct cn_toplist_entry *e)
+{
+	const float *row = t->slab.bank + (cn_toplist_row(e) - t->slab.first) * t->c.d;
+
+	for (size_t i = 0; i < t->c.d && i < 256; i += 16)
+		__builtin_prefetch(row + i);
+}
+
 /* Scores again what is left in the list. */
 static void
 resolve(struct cn_topk *t, struct worker *w, size_t query)
@@ -115,6 +126,8 @@ resolve(struct cn_topk *t, struct worker *w, size_t query)
 	for (size_t i = 0; i < list->n; i++) {
 		struct cn_toplist_entry *e = list->entry + i;
 
+		if (i + AHEAD < list->n && !cn_toplist_is_exact(e + AHEAD))
+			fetch(t, e + AHEAD);
 		if (cn_toplist_is_exact(e))
 			continue;
 		cn_toplist_set(e, score_of(t, query, cn_toplist_row(e) - t->slab.first));
