@@ -111,6 +111,15 @@ cn_rng_below64(struct cn_rng *rng, uint64_t n)
 	return high;
 }
 
+/* Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S. */
+void
+cn_rng_choose(struct cn_rng *rng, uint32_t n, uint32_t wanted, uint32_t *chosen)
+{
+	for (uint32_t i = 0, found = 0; found < wanted; i++)
+		if (cn_rng_below(rng, n - i) < wanted - found)
+			chosen[found++] = i;
+}
+
 float
 cn_rng_unit(struct cn_rng *rng)
 {

@@ -44,6 +44,9 @@ float cn_rng_normal(struct cn_rng *rng);
 /* -ln(-ln u), u in (0,1), by cn_rng_log */
 float cn_rng_gumbel(struct cn_rng *rng);
 
+/* wanted of the numbers 0..n-1, each set as likely, ascending; wanted <= n. */
+void cn_rng_choose(struct cn_rng *rng, uint32_t n, uint32_t wanted, uint32_t *chosen);
+
 /* The shuffle rank of a row: order by (this, id). */
 uint64_t cn_rng_rank(const struct cn_rng_key *key, uint64_t id, uint32_t epoch);
 
