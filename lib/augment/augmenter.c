@@ -213,7 +213,7 @@ static void
 make_part(void *context, size_t i, size_t worker)
 {
 	const struct job *job = context;
-	const size_t end = (i + 1) * PART < job->n ? (i + 1) * PART : job->n;
+	const size_t end = i * PART + cn_pool_part_size(job->n, i, PART);
 
 	for (size_t row = i * PART; row < end; row++)
 		make_row(job->a, job->origin + row, job->out, row, worker);
@@ -226,7 +226,7 @@ cn_augmenter_make(struct cn_augmenter *a, const struct cn_origin *origin, size_t
 
 	if (err->code || cn_batch_shape(out, &a->out, n, err) < 0)
 		return -1;
-	cn_pool_run(a->config.pool, (n + PART - 1) / PART, make_part, &job);
+	cn_pool_run(a->config.pool, cn_pool_parts(n, PART), make_part, &job);
 	return 0;
 }
 

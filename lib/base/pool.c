@@ -181,6 +181,18 @@ cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, size_t i
 	pthread_mutex_unlock(&pool->run);
 }
 
+size_t
+cn_pool_parts(size_t n, size_t of)
+{
+	return n / of + (n % of > 0);
+}
+
+size_t
+cn_pool_part_size(size_t n, size_t i, size_t of)
+{
+	return n - i * of < of ? n - i * of : of;
+}
+
 struct cn_task {
 	void (*work)(void *context);
 	void *context;

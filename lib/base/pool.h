@@ -29,6 +29,14 @@ void cn_pool_run(struct cn_pool *pool, size_t n, void (*part)(void *context, siz
 	void *context);
 
 /*
+ * Work on n things, so many of them to a part and the rest to the last: how many parts that are, and how many things fall to part i.
+ *
+ *	cn_pool_run(pool, cn_pool_parts(n, 64), part, &job);	... part: things [i 64, i 64 + cn_pool_part_size(n, i, 64))
+ */
+size_t cn_pool_parts(size_t n, size_t of);
+size_t cn_pool_part_size(size_t n, size_t i, size_t of);
+
+/*
  * A background task beside the pool (prefetching, reading ahead): starts at once, one thread each;
  * cn_task_wait joins and frees it.
  */

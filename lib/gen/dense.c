@@ -77,7 +77,7 @@ static void
 part(void *context, size_t i, size_t worker)
 {
 	const struct job *job = context;
-	const size_t end = (i + 1) * PART < job->m ? (i + 1) * PART : job->m;
+	const size_t end = i * PART + cn_pool_part_size(job->m, i, PART);
 	size_t row = i * PART;
 
 	(void)worker;
@@ -93,5 +93,5 @@ cn_dense_multiply(bool transpose, size_t m, size_t n, size_t k, const float *a, 
 {
 	struct job job = { m, n, k, a, transpose ? 1 : lda, transpose ? lda : 1, b, ldb, c, ldc };
 
-	cn_pool_run(pool, (m + PART - 1) / PART, part, &job);
+	cn_pool_run(pool, cn_pool_parts(m, PART), part, &job);
 }

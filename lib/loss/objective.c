@@ -138,18 +138,6 @@ cn_objective_compares(const struct cn_objective *o)
 	return o->pairs;
 }
 
-static size_t
-parts(size_t n, size_t of)
-{
-	return (n + of - 1) / of;
-}
-
-static size_t
-part_size(size_t n, size_t i, size_t of)
-{
-	return n - i * of < of ? n - i * of : of;
-}
-
 static void
 unit(const float *z, float *u, float *length, size_t dim)
 {
@@ -201,9 +189,9 @@ static void
 cosine_part(void *context, size_t i, size_t worker)
 {
 	struct cn_objective *o = context;
-	const size_t dim = o->sizes.dim, seen = parts(o->views, COLUMNS), past = i < seen ? 0 : i - seen;
+	const size_t dim = o->sizes.dim, seen = cn_pool_parts(o->views, COLUMNS), past = i < seen ? 0 : i - seen;
 	const size_t at = i < seen ? i * COLUMNS : o->views + past * COLUMNS;
-	const size_t n = i < seen ? part_size(o->views, i, COLUMNS) : part_size(o->memory.n, past, COLUMNS);
+	const size_t n = i < seen ? cn_pool_part_size(o->views, i, COLUMNS) : cn_pool_part_size(o->memory.n, past, COLUMNS);
 	const float *with = i < seen ? o->against + at * dim : o->memory.u + past * COLUMNS * dim;
 
 	(void)worker;
@@ -218,7 +206,7 @@ candidate_part(void *context, size_t i, size_t worker)
 	const size_t dim = o->sizes.dim, at = i * COLUMNS;
 
 	(void)worker;
-	cn_blas_gemm(true, false, part_size(o->views, i, COLUMNS), dim, o->m, 1, o->tile + at, o->candidates, o->u + o->first * dim, dim,
+	cn_blas_gemm(true, false, cn_pool_part_size(o->views, i, COLUMNS), dim, o->m, 1, o->tile + at, o->candidates, o->u + o->first * dim, dim,
 		1, o->batch.dz + at * dim, dim);
 }
 
@@ -227,7 +215,7 @@ static void
 anchor_part(void *context, size_t i, size_t worker)
 {
 	struct cn_objective *o = context;
-	const size_t dim = o->sizes.dim, slots = o->extra.slots, n = part_size(o->m, i, ROWS), first = o->first + i * ROWS;
+	const size_t dim = o->sizes.dim, slots = o->extra.slots, n = cn_pool_part_size(o->m, i, ROWS), first = o->first + i * ROWS;
 	const float *rows = o->tile + i * ROWS * o->candidates;
 	float *dz = o->batch.dz + first * dim;
 
@@ -407,13 +395,13 @@ sweep(struct cn_objective *o, bool counting)
 	o->counting = counting;
 	for (o->first = 0; o->first < o->views; o->first += o->m) {
 		o->m = o->views - o->first < o->anchors ? o->views - o->first : o->anchors;
-		cn_pool_run(o->pool, parts(o->views, COLUMNS) + parts(o->memory.n, COLUMNS), cosine_part, o);
-		cn_pool_run(o->pool, parts(o->m, ROWS), judge_part, o);
+		cn_pool_run(o->pool, cn_pool_parts(o->views, COLUMNS) + cn_pool_parts(o->memory.n, COLUMNS), cosine_part, o);
+		cn_pool_run(o->pool, cn_pool_parts(o->m, ROWS), judge_part, o);
 		if (counting || !o->pairs)
 			continue;
 		if (!o->batch.target)
-			cn_pool_run(o->pool, parts(o->views, COLUMNS), candidate_part, o);
-		cn_pool_run(o->pool, parts(o->m, ROWS), anchor_part, o);
+			cn_pool_run(o->pool, cn_pool_parts(o->views, COLUMNS), candidate_part, o);
+		cn_pool_run(o->pool, cn_pool_parts(o->m, ROWS), anchor_part, o);
 	}
 	for (size_t t = 0; counting && t < o->terms; t++)
 		for (size_t a = 0; a < o->views && o->term[t].loss->tally; a++)
@@ -517,15 +505,15 @@ cn_objective_run(struct cn_objective *o, const struct cn_objective_batch *batch,
 	memset(o->share, 0, o->views * sizeof(*o->share));
 	memset(batch->dz, 0, o->views * o->sizes.dim * sizeof(float));
 	weigh_slots(o);
-	cn_pool_run(o->pool, parts(o->views > o->extra.n ? o->views : o->extra.n, UNITS), unit_part, o);
+	cn_pool_run(o->pool, cn_pool_parts(o->views > o->extra.n ? o->views : o->extra.n, UNITS), unit_part, o);
 	prepare(o);
 	if (o->counts)
 		sweep(o, true);
 	sweep(o, false);
-	cn_pool_run(o->pool, parts(o->views, UNITS), through_part, o);
+	cn_pool_run(o->pool, cn_pool_parts(o->views, UNITS), through_part, o);
 	if (o->extra.n_gradient > 0) {
 		list_slots(o);
-		cn_pool_run(o->pool, parts(o->extra.n_gradient, UNITS), extra_part, o);
+		cn_pool_run(o->pool, cn_pool_parts(o->extra.n_gradient, UNITS), extra_part, o);
 	}
 	add_up(o, result);
 	result->loss += run_whole(o);

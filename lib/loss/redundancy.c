@@ -68,18 +68,6 @@ cn_redundancy_free(struct cn_redundancy *r)
 	cn_mem_free(r);
 }
 
-static size_t
-parts(size_t n, size_t of)
-{
-	return (n + of - 1) / of;
-}
-
-static size_t
-part_size(size_t n, size_t i, size_t of)
-{
-	return n - i * of < of ? n - i * of : of;
-}
-
 static double
 sum(const double *x, size_t n)
 {
@@ -126,7 +114,7 @@ centre_part(void *context, size_t i, size_t worker)
 
 	(void)worker;
 	for (size_t kind = 0; kind < 2; kind++)
-		centre(r, kind, i * DIMS, part_size(r->dim, i, DIMS));
+		centre(r, kind, i * DIMS, cn_pool_part_size(r->dim, i, DIMS));
 }
 
 /* Columns of the band: the products of its dimensions of left and a run of right's. */
@@ -137,7 +125,7 @@ product_part(void *context, size_t i, size_t worker)
 	const size_t at = i * COLUMNS;
 
 	(void)worker;
-	cn_blas_gemm(true, false, r->m, part_size(r->dim, i, COLUMNS), r->rows, (float)(1 / r->divisor), r->left + r->first, r->dim,
+	cn_blas_gemm(true, false, r->m, cn_pool_part_size(r->dim, i, COLUMNS), r->rows, (float)(1 / r->divisor), r->left + r->first, r->dim,
 		r->right + at, r->dim, 0, r->band + at, r->dim);
 }
 
@@ -166,7 +154,7 @@ static void
 gradient_part(void *context, size_t i, size_t worker)
 {
 	struct cn_redundancy *r = context;
-	const size_t dim = r->dim, at = i * ROWS * dim, n = part_size(r->rows, i, ROWS);
+	const size_t dim = r->dim, at = i * ROWS * dim, n = cn_pool_part_size(r->rows, i, ROWS);
 	const float by = (float)((r->d_left ? 2 : 4) / r->divisor);
 
 	(void)worker;
@@ -180,9 +168,9 @@ products(struct cn_redundancy *r)
 {
 	for (r->first = 0; r->first < r->dim; r->first += r->m) {
 		r->m = r->dim - r->first < r->breadth ? r->dim - r->first : r->breadth;
-		run(r, parts(r->dim, COLUMNS), product_part);
-		run(r, parts(r->m, ROWS), judge_part);
-		run(r, parts(r->rows, ROWS), gradient_part);
+		run(r, cn_pool_parts(r->dim, COLUMNS), product_part);
+		run(r, cn_pool_parts(r->m, ROWS), judge_part);
+		run(r, cn_pool_parts(r->rows, ROWS), gradient_part);
 	}
 	return sum(r->share, r->dim);
 }
@@ -194,7 +182,7 @@ begin(struct cn_redundancy *r, const struct cn_term *term, size_t rows, const fl
 	r->rows = rows;
 	r->z = z;
 	r->dz = dz;
-	run(r, parts(r->dim, DIMS), centre_part);
+	run(r, cn_pool_parts(r->dim, DIMS), centre_part);
 }
 
 enum { SIM, STD, COV };	/* parameters of vicreg */
@@ -254,7 +242,7 @@ vicreg(const struct cn_term *term, struct cn_redundancy *r, size_t rows, const f
 		r->d_right = r->d + kind * rows * r->dim;
 		loss += products(r);
 	}
-	run(r, parts(rows, ROWS), vicreg_part);
+	run(r, cn_pool_parts(rows, ROWS), vicreg_part);
 	return loss + q[SIM] * sum(r->share, rows) / (double)(rows * r->dim);
 }
 
@@ -297,14 +285,14 @@ barlow_part(void *context, size_t i, size_t worker)
 
 	(void)worker;
 	for (size_t kind = 0; kind < 2; kind++)
-		through_norm(r, kind, i * DIMS, part_size(r->dim, i, DIMS));
+		through_norm(r, kind, i * DIMS, cn_pool_part_size(r->dim, i, DIMS));
 }
 
 static double
 barlow(const struct cn_term *term, struct cn_redundancy *r, size_t rows, const float *z, float *dz)
 {
 	begin(r, term, rows, z, dz);
-	run(r, parts(2 * rows, ROWS), normalise_part);
+	run(r, cn_pool_parts(2 * rows, ROWS), normalise_part);
 	r->divisor = (double)rows;
 	r->on = 1;
 	r->off = term->parameter[0];
@@ -314,7 +302,7 @@ barlow(const struct cn_term *term, struct cn_redundancy *r, size_t rows, const f
 	r->d_right = r->d + rows * r->dim;
 	const double loss = products(r);
 
-	run(r, parts(r->dim, DIMS), barlow_part);
+	run(r, cn_pool_parts(r->dim, DIMS), barlow_part);
 	return loss;
 }
 

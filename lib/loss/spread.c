@@ -57,23 +57,11 @@ cn_spread_free(struct cn_spread *s)
 	cn_mem_free(s);
 }
 
-static size_t
-parts(size_t n)
-{
-	return (n + ROWS - 1) / ROWS;
-}
-
-static size_t
-least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static void
 unit_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t at = i * ROWS * s->dim, n = least(ROWS, s->views - i * ROWS);
+	const size_t at = i * ROWS * s->dim, n = cn_pool_part_size(s->views, i, ROWS);
 
 	(void)worker;
 	memcpy(s->u + at, s->z + at, n * s->dim * sizeof(float));
@@ -85,7 +73,7 @@ static void
 centre_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t dim = s->dim, n = least(ROWS, dim - i * ROWS), begin = i * ROWS, end = begin + s->views * dim;
+	const size_t dim = s->dim, n = cn_pool_part_size(dim, i, ROWS), begin = i * ROWS, end = begin + s->views * dim;
 	double mean[ROWS] = { 0 };
 
 	(void)worker;
@@ -114,12 +102,12 @@ static void
 repel_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t first = i * ROWS, m = least(ROWS, s->n - first);
+	const size_t first = i * ROWS, m = cn_pool_part_size(s->n, i, ROWS);
 	float *block = s->block + worker * ROWS * COLUMNS;
 
 	s->share[i] = 0;
 	for (size_t at = first; at < s->n; at += COLUMNS) {
-		const size_t n = least(COLUMNS, s->n - at);
+		const size_t n = s->n - at < COLUMNS ? s->n - at : COLUMNS;
 
 		multiply(s, first, m, at, n, block);
 		for (size_t r = 0; r < m; r++) {
@@ -139,12 +127,12 @@ static void
 square_part(void *context, size_t i, size_t worker)
 {
 	struct cn_spread *s = context;
-	const size_t first = i * ROWS, m = least(ROWS, s->n - first);
+	const size_t first = i * ROWS, m = cn_pool_part_size(s->n, i, ROWS);
 	float *block = s->block + worker * ROWS * COLUMNS;
 
 	s->share[i] = 0;
 	for (size_t at = first; at < s->n; at += COLUMNS) {
-		const size_t n = least(COLUMNS, s->n - at), once = at == first ? m : 0;
+		const size_t n = s->n - at < COLUMNS ? s->n - at : COLUMNS, once = at == first ? m : 0;
 
 		multiply(s, first, m, at, n, block);
 		for (size_t r = 0; r < m; r++) {
@@ -164,8 +152,8 @@ fold(struct cn_spread *s, const float *vector, size_t n, bool columns, void (*pa
 	s->vector = vector;
 	s->n = n;
 	s->columns = columns;
-	cn_pool_run(s->pool, parts(n), part, s);
-	for (size_t i = 0; i < parts(n); i++)
+	cn_pool_run(s->pool, cn_pool_parts(n, ROWS), part, s);
+	for (size_t i = 0; i < cn_pool_parts(n, ROWS); i++)
 		sum += s->share[i];
 	return sum;
 }
@@ -175,7 +163,7 @@ begin(struct cn_spread *s, const float *z, size_t views)
 {
 	s->z = z;
 	s->views = views;
-	cn_pool_run(s->pool, parts(views), unit_part, s);
+	cn_pool_run(s->pool, cn_pool_parts(views, ROWS), unit_part, s);
 }
 
 static double
@@ -208,7 +196,7 @@ rank(struct cn_spread *s)
 	const size_t views = s->views;
 	const bool columns = s->dim < views;
 
-	cn_pool_run(s->pool, parts(s->dim), centre_part, s);
+	cn_pool_run(s->pool, cn_pool_parts(s->dim, ROWS), centre_part, s);
 	const double trace = cn_kernel_squares(s->u, views * s->dim);
 
 	if (trace < LEAST * (double)views)

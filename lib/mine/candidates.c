@@ -201,7 +201,7 @@ search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_to
 		return -1;
 	for (size_t i = 0; i < n * CN_TOPK_REASONS && job->dropped; i++)
 		job->dropped[w->from * CN_TOPK_REASONS + i] += dropped[i];
-	cn_pool_run(job->strategy->pool, (n + PART - 1) / PART, settle_hits, w);
+	cn_pool_run(job->strategy->pool, cn_pool_parts(n, PART), settle_hits, w);
 	return 0;
 }
 
@@ -324,7 +324,7 @@ cn_candidates_deal(const struct cn_job *job, size_t sample, struct cn_err *err)
 	struct work w = { .job = job, .sample = sample < job->span.rows ? sample : job->span.rows };
 
 	if (prepare(&w, job->span.rows, w.sample > job->k ? w.sample : job->k, err) == 0)
-		cn_pool_run(job->strategy->pool, (job->anchors->rows + PART - 1) / PART, deal_part, &w);
+		cn_pool_run(job->strategy->pool, cn_pool_parts(job->anchors->rows, PART), deal_part, &w);
 	clear(&w, err);
 	return err->code ? -1 : 0;
 }
@@ -368,6 +368,6 @@ cn_candidates_urn(const struct cn_job *job, struct cn_err *err)
 	if (err->code)
 		return -1;
 	cn_rng_key_init(&w.key, job->strategy->config.seed, job->purpose);
-	cn_pool_run(job->strategy->pool, (job->anchors->rows + PART - 1) / PART, urn_part, &w);
+	cn_pool_run(job->strategy->pool, cn_pool_parts(job->anchors->rows, PART), urn_part, &w);
 	return 0;
 }

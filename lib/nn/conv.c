@@ -25,7 +25,7 @@ taps(const struct cn_layer *layer)
 static size_t
 group_size(const struct cn_layer *layer, bool training)
 {
-	return training && positions(layer) < 256 ? (256 + positions(layer) - 1) / positions(layer) : 1;
+	return training && positions(layer) < 256 ? cn_pool_parts(256, positions(layer)) : 1;
 }
 
 void
@@ -173,20 +173,12 @@ gather(const struct cn_layer *l, const float *restrict columns, float *restrict 
 			}
 }
 
-static size_t
-group_at(const struct cn_layer_job *job, size_t i)
-{
-	const size_t left = job->n - i * job->group;
-
-	return left < job->group ? left : job->group;
-}
-
 static void
 convolve_group(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const struct cn_layer *l = job->layer;
-	const size_t n = group_at(job, i), first = i * job->group, places = positions(l), out = l->out.channels;
+	const size_t n = cn_pool_part_size(job->n, i, job->group), first = i * job->group, places = positions(l), out = l->out.channels;
 	float *columns = columns_of(l, worker), *y = (l->gamma ? l->y : job->y) + first * places * out;
 
 	for (size_t k = 0; k < n; k++)
@@ -225,7 +217,7 @@ cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool tra
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = group_size(l, training) };
 
 	pack(l);
-	cn_pool_run(pool, (n + job.group - 1) / job.group, convolve_group, &job);
+	cn_pool_run(pool, cn_pool_parts(n, job.group), convolve_group, &job);
 	if (l->gamma)
 		cn_batchnorm_settle(l, n, training);
 	cn_pool_run(pool, n, l->gamma ? norm : add_bias, &job);
@@ -266,7 +258,7 @@ static void
 back_group(const struct cn_layer_job *job, size_t i, float *dpacked, float *columns)
 {
 	const struct cn_layer *l = job->layer;
-	const size_t n = group_at(job, i), first = i * job->group, places = positions(l), out = l->out.channels;
+	const size_t n = cn_pool_part_size(job->n, i, job->group), first = i * job->group, places = positions(l), out = l->out.channels;
 	const size_t in = cn_extent_count(&l->in), m = n * places;
 	const float share = 1 / (float)(job->n * places);
 	float *dy = job->dy + first * places * out;
@@ -290,7 +282,7 @@ back_part(void *context, size_t part, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const struct cn_layer *l = job->layer;
-	const size_t groups = (job->n + job->group - 1) / job->group, matrix = taps(l) * l->out.channels;
+	const size_t groups = cn_pool_parts(job->n, job->group), matrix = taps(l) * l->out.channels;
 	float *dpacked = l->split + part * matrix;
 
 	memset(dpacked, 0, matrix * sizeof(float));

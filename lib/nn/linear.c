@@ -33,7 +33,7 @@ map_rows(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const size_t in = cn_extent_count(&job->layer->in), out = job->layer->out.channels, first = i * job->group;
-	const size_t m = job->n - first < job->group ? job->n - first : job->group;
+	const size_t m = cn_pool_part_size(job->n, i, job->group);
 	float *y = job->y + first * out;
 
 	(void)worker;
@@ -47,7 +47,7 @@ back_rows(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const size_t in = cn_extent_count(&job->layer->in), out = job->layer->out.channels, first = i * job->group;
-	const size_t m = job->n - first < job->group ? job->n - first : job->group;
+	const size_t m = cn_pool_part_size(job->n, i, job->group);
 
 	(void)worker;
 	cn_blas_gemm(false, false, m, in, out, 1, job->dy + first * out, out, job->layer->weight, in, 0,
@@ -59,7 +59,7 @@ forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, s
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = training ? ROWS : 1 };
 
-	cn_pool_run(pool, (n + job.group - 1) / job.group, map_rows, &job);
+	cn_pool_run(pool, cn_pool_parts(n, job.group), map_rows, &job);
 }
 
 static void
@@ -75,7 +75,7 @@ backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *d
 		for (size_t c = 0; c < out; c++)
 			l->dbias[c] += dy[r * out + c];
 	if (dx)
-		cn_pool_run(pool, (n + ROWS - 1) / ROWS, back_rows, &job);
+		cn_pool_run(pool, cn_pool_parts(n, ROWS), back_rows, &job);
 }
 
 const struct cn_layer_kind cn_linear_kind = {

@@ -139,6 +139,8 @@ test_pool(size_t threads)
 	cn_task_wait(cn_task_start(set_flag, &flag, &err));
 	TAP_OK(flag == 1, "a task has run when waited for");
 	cn_pool_run(NULL, 0, fill, NULL);
+	TAP_OK(cn_pool_parts(0, 8) == 0 && cn_pool_parts(16, 8) == 2 && cn_pool_parts(17, 8) == 3 && cn_pool_parts(SIZE_MAX, 2) == SIZE_MAX / 2 + 1
+		&& cn_pool_part_size(17, 1, 8) == 8 && cn_pool_part_size(17, 2, 8) == 1 && cn_pool_part_size(16, 1, 8) == 8, "parts of work, and the rest");
 	cn_pool_free(pool);
 	cn_mem_free(square);
 }
