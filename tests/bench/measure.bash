@@ -27,6 +27,19 @@ seconds() {
 	awk -v start="$start" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }'
 }
 
+# peak NAME COMMAND...: runs it, and writes the greatest memory that it had, in MB, to NAME.MB.
+peak() {
+	local name=$1
+
+	shift
+	/usr/bin/python3 -c 'import os, resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+with open(sys.argv[1], "w") as file:
+    print(round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6), file=file)
+sys.exit(status)' "$name.MB" "$@"
+}
+export -f peak
+
 # The median of the numbers in a file, one a line.
 median() {
 	sort -g "$1" | awk '{ value[NR] = $1 } END { print (value[int((NR + 1) / 2)] + value[int(NR / 2) + 1]) / 2 }'
