@@ -90,11 +90,11 @@ follow_batch(struct cn_layer *l, size_t n)
 }
 
 void
-cn_batchnorm_settle(struct cn_layer *l, size_t n, bool training)
+cn_batchnorm_settle(struct cn_layer *l, size_t n, bool learning)
 {
-	if (training)
+	if (learning)
 		follow_batch(l, n);
-	for (size_t c = 0; c < l->out.channels && !training; c++) {
+	for (size_t c = 0; c < l->out.channels && !learning; c++) {
 		l->centre[c] = l->mean[c];
 		l->inverse[c] = (float)(1 / sqrt((double)l->variance[c] + EPSILON));
 	}
@@ -199,13 +199,13 @@ norm(void *context, size_t i, size_t worker)
 }
 
 static void
-forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y };
 
-	if (training)
+	if (way.learning)
 		cn_pool_run(pool, n, sum, &job);
-	cn_batchnorm_settle(l, n, training);
+	cn_batchnorm_settle(l, n, way.learning);
 	cn_pool_run(pool, n, norm, &job);
 }
 

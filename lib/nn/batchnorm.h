@@ -16,7 +16,7 @@ int cn_batchnorm_room(struct cn_layer *layer, size_t n, struct cn_err *err);
 
 /* Forward: sums of sample i, whose map is y; then what all are normed by; then each sample, with relu cut off below 0. */
 void cn_batchnorm_sum(const struct cn_layer *layer, const float *y, size_t i);
-void cn_batchnorm_settle(struct cn_layer *layer, size_t n, bool training);
+void cn_batchnorm_settle(struct cn_layer *layer, size_t n, bool learning);
 void cn_batchnorm_apply(const struct cn_layer *layer, const float *from, float *to);
 
 /* Backward: sums of sample i; (cn_layer_slopes;) then dy becomes the gradient before the norm, share = 1 / positions of all. */

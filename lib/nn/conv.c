@@ -21,11 +21,11 @@ taps(const struct cn_layer *layer)
 	return layer->kernel * layer->kernel * layer->in.channels;
 }
 
-/* Samples of one matrix product: about 256 positions in training; one in use, so that neighbours do not matter. */
+/* Samples of one matrix product: those of about 256 positions, or one by itself. */
 static size_t
-group_size(const struct cn_layer *layer, bool training)
+group_size(const struct cn_layer *layer, bool together)
 {
-	return training && positions(layer) < 256 ? cn_pool_parts(256, positions(layer)) : 1;
+	return together && positions(layer) < 256 ? cn_pool_parts(256, positions(layer)) : 1;
 }
 
 void
@@ -212,14 +212,14 @@ add_bias(void *context, size_t i, size_t worker)
 }
 
 void
-cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
-	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = group_size(l, training) };
+	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = group_size(l, way.together) };
 
 	pack(l);
 	cn_pool_run(pool, cn_pool_parts(n, job.group), convolve_group, &job);
 	if (l->gamma)
-		cn_batchnorm_settle(l, n, training);
+		cn_batchnorm_settle(l, n, way.learning);
 	cn_pool_run(pool, n, l->gamma ? norm : add_bias, &job);
 }
 

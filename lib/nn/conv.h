@@ -16,7 +16,7 @@ int cn_conv_check(const struct cn_layer *layer, const char *word, struct cn_err 
 size_t cn_conv_tensors(struct cn_layer *layer, const char *conv, const char *norm, struct cn_layer_tensor *tensor);
 
 int cn_conv_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
-void cn_conv_forward(struct cn_layer *layer, const float *x, float *y, size_t n, bool training, struct cn_pool *pool);
+void cn_conv_forward(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 void cn_conv_backward(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n,
 	struct cn_pool *pool);
 

@@ -98,11 +98,11 @@ sample(void *context, size_t i, size_t worker)
 }
 
 static void
-forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y };
 
-	(void)training;
+	(void)way;
 	pack(l);
 	cn_pool_run(pool, n, sample, &job);
 }

@@ -140,12 +140,12 @@ cn_layer_room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err 
 }
 
 void
-cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
-	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .training = training };
+	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .learning = way.learning };
 
 	if (l->kind->forward)
-		l->kind->forward(l, x, y, n, training, pool);
+		l->kind->forward(l, x, y, n, way, pool);
 	else
 		cn_pool_run(pool, n, l->kind->sample, &job);
 }

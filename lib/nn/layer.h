@@ -28,6 +28,12 @@ struct cn_extent {
 	size_t height, width, channels;
 };
 
+/* How samples go forward: two questions that have nothing to do with each other. */
+struct cn_layer_way {
+	bool learning;			/* batch norm uses the batch and moves the running statistics by a tenth; dropout drops */
+	bool together;			/* a matrix product takes many samples: faster, but the bits of one depend on its place and neighbours */
+};
+
 struct cn_layer {
 	const struct cn_layer_kind *kind;
 	struct cn_extent in, out;
@@ -72,7 +78,7 @@ struct cn_layer_kind {
 	size_t (*tensors)(struct cn_layer *layer, struct cn_layer_tensor *tensor);	/* lists them; returns how many */
 	int (*room)(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
 	/* as cn_layer_forward and cn_layer_backward; or, of layers that take each sample by itself, parts for the pool, one a sample */
-	void (*forward)(struct cn_layer *layer, const float *x, float *y, size_t n, bool training, struct cn_pool *pool);
+	void (*forward)(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 	void (*backward)(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool);
 	void (*sample)(void *job, size_t i, size_t worker);
 	void (*back_sample)(void *job, size_t i, size_t worker);	/* only if dx is wanted */
@@ -88,7 +94,7 @@ struct cn_layer_job {
 	const float *x, *out;
 	float *y, *dy, *dx;
 	size_t n, group;		/* samples; of one matrix product */
-	bool training;
+	bool learning;
 };
 
 /* Reads the word of a layer whose in is set.  A word that is not understood, or does not fit, is a CN_USAGE error.  0 or -1. */
@@ -110,8 +116,8 @@ void cn_layer_slopes(struct cn_layer *layer, size_t n);
 /* Memory for n samples and a gradient.  0 or -1. */
 int cn_layer_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
 
-/* x (n, in) to y (n, out).  training: batch norm uses the batch and moves the running statistics by a tenth; dropout. */
-void cn_layer_forward(struct cn_layer *layer, const float *x, float *y, size_t n, bool training, struct cn_pool *pool);
+/* x (n, in) to y (n, out). */
+void cn_layer_forward(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 
 /*
  * From x and y of the last forward and dy (n, out; overwritten) to dx (n, in; NULL = not wanted) and the

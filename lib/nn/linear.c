@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-enum { ROWS = 64 };	/* of a matrix product in training; one in use, so that neighbours do not matter */
+enum { ROWS = 64 };	/* of a matrix product, where samples go together */
 
 static int
 fit(struct cn_layer *l, const char *word, struct cn_err *err)
@@ -55,9 +55,9 @@ back_rows(void *context, size_t i, size_t worker)
 }
 
 static void
-forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
-	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = training ? ROWS : 1 };
+	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = way.together ? ROWS : 1 };
 
 	cn_pool_run(pool, cn_pool_parts(n, job.group), map_rows, &job);
 }

@@ -368,11 +368,15 @@ make_room(struct cn_network *net, size_t n, bool training, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
+/* In training frozen layers do what they do in use, but to all samples together. */
 static void
 run(struct cn_network *net, const float *input, size_t n, size_t layers, bool training)
 {
-	for (size_t i = 0; i < layers; i++)
-		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, training && i >= net->frozen, net->pool);
+	for (size_t i = 0; i < layers; i++) {
+		const struct cn_layer_way way = { .learning = training && i >= net->frozen, .together = training };
+
+		cn_layer_forward(&net->layer[i], i ? net->out[i - 1] : input, net->out[i], n, way, net->pool);
+	}
 }
 
 int

@@ -63,7 +63,7 @@ struct cn_network_tensor cn_network_tensor(const struct cn_network *network, siz
 size_t cn_network_parameters(struct cn_network *network, float **parameter, float **gradient);
 
 /*
- * From now on the first so many layers of the trunk run as in use, in training too, and are left as they are.
+ * From now on the first so many layers of the trunk run as in use (up to rounding), in training too, and are left as they are.
  * More layers than the trunk has, or nothing left to learn, is a CN_USAGE error.  0 or -1.
  */
 #define CN_NETWORK_ALL SIZE_MAX

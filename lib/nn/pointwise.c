@@ -108,7 +108,7 @@ dropout_sample(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 
-	if (job->training)
+	if (job->learning)
 		drop(job->layer, i, job->x, job->y);
 	else
 		flatten_sample(context, i, worker);

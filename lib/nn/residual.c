@@ -94,16 +94,16 @@ join_sample(void *context, size_t i, size_t worker)
 }
 
 static void
-forward(struct cn_layer *l, const float *x, float *y, size_t n, bool training, struct cn_pool *pool)
+forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
 	struct cn_residual *block = l->block;
 	struct job job = { l, block->map[CN_RESIDUAL_SECOND], x, y };
 
-	cn_conv_forward(&block->part[CN_RESIDUAL_FIRST], x, block->map[CN_RESIDUAL_FIRST], n, training, pool);
-	cn_conv_forward(&block->part[CN_RESIDUAL_SECOND], block->map[CN_RESIDUAL_FIRST], block->map[CN_RESIDUAL_SECOND], n, training, pool);
+	cn_conv_forward(&block->part[CN_RESIDUAL_FIRST], x, block->map[CN_RESIDUAL_FIRST], n, way, pool);
+	cn_conv_forward(&block->part[CN_RESIDUAL_SECOND], block->map[CN_RESIDUAL_FIRST], block->map[CN_RESIDUAL_SECOND], n, way, pool);
 	if (block->parts > CN_RESIDUAL_SHORTCUT) {
 		job.b = block->map[CN_RESIDUAL_SHORTCUT];
-		cn_conv_forward(&block->part[CN_RESIDUAL_SHORTCUT], x, block->map[CN_RESIDUAL_SHORTCUT], n, training, pool);
+		cn_conv_forward(&block->part[CN_RESIDUAL_SHORTCUT], x, block->map[CN_RESIDUAL_SHORTCUT], n, way, pool);
 	}
 	cn_pool_run(pool, n, join_sample, &job);
 }

@@ -678,6 +678,32 @@ test_frozen(void)
 	cn_network_free(network);
 }
 
+/* Frozen layers give what they give in use, up to rounding, since samples go together; and the same bits on one thread and three. */
+static void
+test_together(const char *arch, size_t layers)
+{
+	static float use[N * DIM], train[2][N * DIM];
+	static double want[N * DIM];
+	struct cn_err err = { 0 };
+	size_t n = 0;
+
+	for (size_t t = 0; t < 2; t++) {
+		struct cn_pool *pool = cn_pool_new(1 + 2 * t, &err);
+		struct cn_network *network = make(arch, "", pool);
+
+		n = N * cn_network_dim(network, CN_NETWORK_TRUNK);
+		cn_network_apply(network, samples_for(arch), N, CN_NETWORK_TRUNK, use, &err);
+		cn_network_freeze(network, layers, &err);
+		cn_network_forward(network, samples_for(arch), N, train[t], &err);
+		cn_network_free(network);
+		cn_pool_free(pool);
+	}
+	for (size_t i = 0; i < n; i++)
+		want[i] = (double)use[i];
+	TAP_OK(!err.code && apart(train[0], want, n) < 1e-6, "network: %zu frozen layers of '%s' do what they do in use", layers, arch);
+	TAP_OK(memcmp(train[0], train[1], n * sizeof **train) == 0, "network: and with the same bits on one thread and three");
+}
+
 static void
 test_words(void)
 {
@@ -791,6 +817,8 @@ main(void)
 	test_gradient("conv:4 bn res:5 dropout:0.5 plain:4 bn gap", "linear:6 gelu linear:3", 6);
 	test_gradient("table:9x4 plain:5 gap", "linear:6", 1);
 	test_frozen();
+	test_together("conv:6 bn res:8/2 plain:5 dropout:0.5 flatten linear:9 linear:7", 6);
+	test_together("bag:9x8 dropout:0.5 linear:6 linear:5", 3);
 	test_dropout();
 	test_statistics();
 	test_far("conv:4x1 conv:3x5 gap");
