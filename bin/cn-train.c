@@ -277,15 +277,16 @@ resume(struct job *job, struct cn_progress *progress, struct cn_err *err)
 		cn_progress_add(progress, batch->rows);
 }
 
-/* After the step that makes the next multiple of --every rows full. */
+/* Behind what went wrong, whatever it was. */
 static void
-keep(struct job *job, struct cn_err *err)
+tell_kept(const struct job *job, struct cn_err *err)
 {
-	const uint64_t batch = (uint64_t)job->c->batch, every = job->c->every ? (uint64_t)job->c->every : 100 * batch;
-	const uint64_t rows = cn_trainer_done(job->trainer) * batch, step = (uint64_t)job->c->accumulate * batch;
+	const size_t used = strlen(err->text);
+	uint64_t steps;
 
-	if (job->c->checkpoint && rows / every > (rows - step) / every)
-		cn_trainer_keep(job->trainer, job->c->checkpoint, &job->node, err);
+	if (err->code && job->trainer && cn_trainer_kept(job->trainer, &steps))
+		snprintf(err->text + used, sizeof err->text - used, "; %s has what is known to be good, the training after %llu step%s",
+			job->c->checkpoint, (unsigned long long)steps, steps == 1 ? "" : "s");
 }
 
 static void
@@ -297,6 +298,8 @@ train(struct job *job, struct cn_err *err)
 
 	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)(job->c->accumulate * job->c->batch));
 	resume(job, &progress, err);
+	if (job->c->checkpoint)
+		cn_trainer_keep(job->trainer, job->c->checkpoint, (uint64_t)(job->c->every ? job->c->every : 100 * job->c->batch), &job->node, err);
 	uint64_t given = cn_trainer_done(job->trainer);
 
 	/* what is left over is read all the same, for the end of the stream to be seen */
@@ -305,10 +308,8 @@ train(struct job *job, struct cn_err *err)
 			continue;
 		if (cn_trainer_step(job->trainer, batch, &report, err) != 0)
 			break;
-		if (report.complete) {
+		if (report.complete)
 			write_log(job, &report, err);
-			keep(job, err);
-		}
 		if (report.collapsed)
 			warn(&report, &progress);
 		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
@@ -350,6 +351,7 @@ main(int argc, char **argv)
 		describe(&job, &err);
 		train(&job, &err);
 		save(&job, &err);
+		tell_kept(&job, &err);
 	}
 	cn_output_free(job.log);
 	cn_output_free(job.out);

@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "base/meta.h"
-#include "base/output.h"
 #include "data/historyjson.h"
 #include "data/safetensors.h"
 #include "loss/checkpoint.h"
@@ -117,23 +116,16 @@ exchange(const struct cn_checkpoint *now, const struct file *file, struct cn_err
 }
 
 int
-cn_checkpoint_write(const struct cn_checkpoint *now, const char *path, const struct cn_history *history, struct cn_err *err)
+cn_checkpoint_take(const struct cn_checkpoint *now, const struct cn_history *history, struct cn_weights *weights, struct cn_err *err)
 {
 	char *provenance = cn_historyjson_write(history, err);
-	struct cn_output *output = cn_output_open(path, 0, err);
-	struct cn_weights weights = { 0 };
 
-	cn_meta_merge(&weights.meta, cn_model_meta(now->model), err);
+	cn_meta_merge(&weights->meta, cn_model_meta(now->model), err);
 	if (provenance)
-		cn_meta_set(&weights.meta, "cn.provenance", provenance, err);
-	cn_meta_format(&weights.meta, "cn.step", "%llu", err, (unsigned long long)now->step);
-	if (exchange(now, &(struct file){ &weights, false, path }, err) == 0)
-		cn_safetensors_put(output, &weights, err);
-	cn_output_finish(output, err);
-	cn_output_free(output);
-	cn_weights_release(&weights);
+		cn_meta_set(&weights->meta, "cn.provenance", provenance, err);
+	cn_meta_format(&weights->meta, "cn.step", "%llu", err, (unsigned long long)now->step);
 	cn_mem_free(provenance);
-	return err->code ? -1 : 0;
+	return exchange(now, &(struct file){ weights, false, NULL }, err);
 }
 
 static int

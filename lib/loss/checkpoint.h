@@ -8,7 +8,7 @@
  *	cn.step			steps done
  *	cn.memory		vectors remembered, and the place of the next
  *	cn.provenance		history of the model that this training will write
- * so it is also a model, for programs that do not mind more tensors.  It is written whole or not at all.
+ * so it is also a model, which cn_model_load takes for one.  It is written whole or not at all.
  */
 #ifndef CN_LOSS_CHECKPOINT_H
 #define CN_LOSS_CHECKPOINT_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "data/safetensors.h"
 #include "loss/memory.h"
 #include "nn/average.h"
 #include "nn/model.h"
@@ -32,8 +33,8 @@ struct cn_checkpoint {
 	uint64_t step;
 };
 
-/* 0 or -1. */
-int cn_checkpoint_write(const struct cn_checkpoint *now, const char *path, const struct cn_history *history,
+/* A copy of all that, for cn_safetensors_write, into weights, which are empty.  0 or -1. */
+int cn_checkpoint_take(const struct cn_checkpoint *now, const struct cn_history *history, struct cn_weights *weights,
 	struct cn_err *err);
 
 /*

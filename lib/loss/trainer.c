@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/mem.h"
+#include "data/safetensors.h"
 #include "loss/checkpoint.h"
 #include "loss/extra.h"
 #include "loss/trainer.h"
@@ -13,6 +14,17 @@ enum { CHECK_EACH = 10, CHECKS = 5, CHECK_DIM = 4, CHECK_ROWS = 8 };	/* for coll
 
 #define LEAST_RANK 1.05			/* all on a line; small networks begin near 1.5 */
 #define LEAST_RANK_LABELLED 0.5		/* anything but 0 */
+
+/* What is kept of a training, and where. */
+struct keeping {
+	const char *path;		/* or NULL */
+	const struct cn_meta *node;
+	uint64_t every;			/* rows */
+	struct cn_weights taken;	/* the state at some moment, of which it is not known yet whether it is good; or empty */
+	uint64_t step;			/* how many were done then */
+	bool kept;			/* something is in the file: the state after */
+	uint64_t kept_step;
+};
 
 struct cn_trainer {
 	struct cn_trainer_config config;
@@ -32,9 +44,11 @@ struct cn_trainer {
 	int id;			/* field, or -1 */
 	size_t dim;
 	uint64_t step;
+	uint64_t first, last;	/* row of the step that is being made; and of the last one that was */
 	size_t taken;		/* batches of the step, */
 	struct cn_objective_result mean;	/* and their mean so far */
 	int low;		/* checks in a row with too low a rank, CHECKS = told */
+	struct keeping keeping;
 };
 
 /* Rows of one epoch, as cn-augment notes them; all rows when it does not. */
@@ -188,6 +202,7 @@ cn_trainer_free(struct cn_trainer *t)
 	cn_spread_free(t->spread);
 	cn_memory_release(&t->memory);
 	cn_extra_release(&t->extra);
+	cn_weights_release(&t->keeping.taken);
 	cn_mem_free((void *)t->sample);
 	cn_mem_free(t->label);
 	cn_mem_free(t->z);
@@ -271,17 +286,18 @@ watch(struct cn_trainer *t, size_t rows, struct cn_trainer_report *report)
 	report->collapsed = t->low == CHECKS;
 }
 
+/* Something of the rows from first on to the end of the batch. */
 static int
-refuse_step(const struct cn_trainer *t, const struct cn_batch *batch, const char *what, struct cn_err *err)
+refuse_step(const struct cn_trainer *t, uint64_t first, const struct cn_batch *batch, const char *what, struct cn_err *err)
 {
 	return cn_err_set(err, CN_FAILED, "%s: the %s is not finite at step %llu (rows %llu to %llu); try a lower --lr "
 		"or a higher --temperature", cn_reader_name(t->in), what, (unsigned long long)t->step,
-		(unsigned long long)batch->first_row, (unsigned long long)(batch->first_row + batch->rows - 1));
+		(unsigned long long)first, (unsigned long long)(batch->first_row + batch->rows - 1));
 }
 
 /* Moves the weights by the schedule; a gradient longer than clip is cut to it as torch's clip_grad_norm_ does. */
 static void
-move(struct cn_trainer *t, struct cn_trainer_report *report)
+move(struct cn_trainer *t, const struct cn_batch *batch, struct cn_trainer_report *report)
 {
 	const double clip = t->config.clip, most = clip / (report->gradient + 1e-6);
 	struct cn_optimizer_rates rates = { .scale = clip > 0 && most < 1 ? most : 1 };
@@ -290,6 +306,7 @@ move(struct cn_trainer *t, struct cn_trainer_report *report)
 	report->lr = rates.lr;
 	cn_learner_move(t->learner, &rates);
 	t->step++;
+	t->last = batch->first_row + batch->rows - 1;
 	t->taken = 0;
 	t->mean = (struct cn_objective_result){ 0 };
 	report->complete = true;
@@ -309,34 +326,6 @@ add(struct cn_trainer *t, const struct cn_objective_result *r)
 	t->taken++;
 }
 
-int
-cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_trainer_report *report,
-	struct cn_err *err)
-{
-	*report = (struct cn_trainer_report){ .step = t->step };
-	if (err->code || check_rows(t, batch, err) != 0 || cn_extra_gather(&t->extra, batch, err) != 0)
-		return -1;
-	const uint64_t round = cn_trainer_done(t) + t->taken;
-
-	if (cn_learner_forward(t->learner, t->sample, list_samples(t, batch), 2 * batch->rows, round, t->z, t->anchor, err) != 0)
-		return -1;
-	compare(t, batch, &report->loss);
-	if (!isfinite(report->loss.loss) || !isfinite(report->loss.positive) || !isfinite(report->loss.extra))
-		return refuse_step(t, batch, "loss", err);
-	if (cn_learner_backward(t->learner, t->dz, err) != 0)
-		return -1;
-	add(t, &report->loss);
-	if (t->taken < t->config.learner.batches)
-		return 0;
-	watch(t, batch->rows, report);
-	report->loss = t->mean;
-	report->gradient = cn_learner_slope(t->learner);
-	if (!isfinite(report->gradient))
-		return refuse_step(t, batch, "gradient", err);
-	move(t, report);
-	return 0;
-}
-
 /* What the model's history is to be: node, made from the inputs and the initial model, in the order of their names there. */
 static void
 trace(const struct cn_trainer *t, const struct cn_meta *node, struct cn_history *history, struct cn_err *err)
@@ -354,21 +343,6 @@ trace(const struct cn_trainer *t, const struct cn_meta *node, struct cn_history 
 	cn_history_release(&initial);
 }
 
-int
-cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
-{
-	struct cn_history history = { 0 };
-
-	if (err->code)
-		return -1;
-	trace(t, node, &history, err);
-	cn_learner_swap(t->learner);
-	cn_model_save(t->model, output, &history, err);
-	cn_learner_swap(t->learner);
-	cn_history_release(&history);
-	return err->code ? -1 : 0;
-}
-
 static struct cn_checkpoint
 checkpoint(struct cn_trainer *t)
 {
@@ -378,18 +352,128 @@ checkpoint(struct cn_trainer *t)
 	return now;
 }
 
-int
-cn_trainer_keep(struct cn_trainer *t, const char *path, const struct cn_meta *node, struct cn_err *err)
+/* A copy of the state, for put_taken. */
+static int
+take(struct cn_trainer *t, struct cn_err *err)
 {
+	struct keeping *k = &t->keeping;
 	const struct cn_checkpoint now = checkpoint(t);
+	struct cn_history history = { 0 };
+
+	cn_weights_release(&k->taken);
+	trace(t, k->node, &history, err);
+	cn_checkpoint_take(&now, &history, &k->taken, err);
+	cn_history_release(&history);
+	k->step = t->step;
+	return err->code ? -1 : 0;
+}
+
+/* After the step that makes the next multiple of every rows full. */
+static int
+take_if_due(struct cn_trainer *t, struct cn_err *err)
+{
+	const uint64_t batch = t->config.batch, rows = cn_trainer_done(t) * batch, step = t->config.learner.batches * batch;
+
+	if (!t->keeping.path || rows / t->keeping.every == (rows - step) / t->keeping.every)
+		return 0;
+	return take(t, err);
+}
+
+/* What was taken has turned out to be good. */
+static int
+put_taken(struct cn_trainer *t, struct cn_err *err)
+{
+	struct keeping *k = &t->keeping;
+
+	if (k->taken.n == 0 || cn_safetensors_write(k->path, 0, &k->taken, err) != 0)
+		return err->code ? -1 : 0;
+	cn_weights_release(&k->taken);
+	k->kept = true;
+	k->kept_step = k->step;
+	return 0;
+}
+
+int
+cn_trainer_step(struct cn_trainer *t, const struct cn_batch *batch, struct cn_trainer_report *report,
+	struct cn_err *err)
+{
+	*report = (struct cn_trainer_report){ .step = t->step };
+	if (err->code || check_rows(t, batch, err) != 0 || cn_extra_gather(&t->extra, batch, err) != 0)
+		return -1;
+	const uint64_t round = cn_trainer_done(t) + t->taken;
+
+	if (cn_learner_forward(t->learner, t->sample, list_samples(t, batch), 2 * batch->rows, round, t->z, t->anchor, err) != 0)
+		return -1;
+	t->first = t->taken == 0 ? batch->first_row : t->first;
+	compare(t, batch, &report->loss);
+	if (!isfinite(report->loss.loss) || !isfinite(report->loss.positive) || !isfinite(report->loss.extra))
+		return refuse_step(t, batch->first_row, batch, "loss", err);
+	if (cn_learner_backward(t->learner, t->dz, err) != 0)
+		return -1;
+	add(t, &report->loss);
+	if (t->taken < t->config.learner.batches)
+		return 0;
+	watch(t, batch->rows, report);
+	report->loss = t->mean;
+	report->gradient = cn_learner_slope(t->learner);
+	if (!isfinite(report->gradient))
+		return refuse_step(t, t->first, batch, "gradient", err);
+	if (put_taken(t, err) != 0)
+		return -1;
+	move(t, batch, report);
+	return take_if_due(t, err);
+}
+
+/* No loss has been made of the weights behind the last step. */
+static int
+check_weights(const struct cn_trainer *t, struct cn_err *err)
+{
+	const struct cn_network *network = cn_model_network(t->model);
+
+	for (size_t i = 0; i < cn_network_tensors(network); i++) {
+		const struct cn_network_tensor tensor = cn_network_tensor(network, i);
+		const size_t n = cn_shape_count(&tensor.shape);
+
+		if (cn_dtype_find_nonfinite(CN_DTYPE_F32, tensor.data, n) < n)
+			return cn_err_set(err, CN_FAILED, "%s: tensor '%s' has a NaN or infinity after %llu steps (rows up to %llu); "
+				"try a lower --lr or --weight-decay", cn_reader_name(t->in), tensor.name, (unsigned long long)t->step,
+				(unsigned long long)t->last);
+	}
+	return 0;
+}
+
+int
+cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
+{
 	struct cn_history history = { 0 };
 
 	if (err->code)
 		return -1;
 	trace(t, node, &history, err);
-	cn_checkpoint_write(&now, path, &history, err);
+	cn_learner_swap(t->learner);
+	if (check_weights(t, err) == 0 && put_taken(t, err) == 0)
+		cn_model_save(t->model, output, &history, err);
+	cn_learner_swap(t->learner);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
+}
+
+int
+cn_trainer_keep(struct cn_trainer *t, const char *path, uint64_t every, const struct cn_meta *node, struct cn_err *err)
+{
+	t->keeping.path = path;
+	t->keeping.node = node;
+	t->keeping.every = every;
+	if (err->code || t->keeping.kept)
+		return err->code ? -1 : 0;
+	return take(t, err);
+}
+
+bool
+cn_trainer_kept(const struct cn_trainer *t, uint64_t *steps)
+{
+	*steps = t->keeping.kept_step;
+	return t->keeping.kept;
 }
 
 int
@@ -401,8 +485,10 @@ cn_trainer_resume(struct cn_trainer *t, const char *path, const struct cn_meta *
 	if (err->code)
 		return -1;
 	trace(t, node, &history, err);
-	if (cn_checkpoint_read(&now, path, &history, err) == 0)
-		t->step = now.step;
+	if (cn_checkpoint_read(&now, path, &history, err) == 0) {
+		t->keeping.kept = true;
+		t->keeping.kept_step = t->step = now.step;
+	}
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
 }

@@ -77,15 +77,25 @@ int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, st
 
 /*
  * Writes the model into an output that the caller opened and finishes; its history is that of the inputs and the
- * initial model, and node (what the program says of itself).
+ * initial model, and node (what the program says of itself).  A weight that is not finite is an error.
  */
 int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, struct cn_err *err);
 
 /*
- * Writes all that the training is at this moment to path, whole or not at all; and goes on from there, in a new
- * trainer of the same configuration, inputs and node, with the batch after the cn_trainer_done first ones.  0 or -1.
+ * From now on all that the training is at a moment is kept in path, whole or not at all: as it is now, unless it was resumed
+ * from there, and after the step that makes each next multiple of every rows full.  What is kept is good: it is a copy that
+ * waits in memory until the next step's loss and gradient are finite, or, behind the last step, the weights are.
+ * path and node must stay.  0 or -1.
  */
-int cn_trainer_keep(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
+int cn_trainer_keep(struct cn_trainer *trainer, const char *path, uint64_t every, const struct cn_meta *node, struct cn_err *err);
+
+/* Whether something has been kept, or resumed from; and after how many steps. */
+bool cn_trainer_kept(const struct cn_trainer *trainer, uint64_t *steps);
+
+/*
+ * Goes on from what was kept, in a new trainer of the same configuration, inputs and node, with the batch after the
+ * cn_trainer_done first ones.  0 or -1.
+ */
 int cn_trainer_resume(struct cn_trainer *trainer, const char *path, const struct cn_meta *node, struct cn_err *err);
 uint64_t cn_trainer_done(const struct cn_trainer *trainer);	/* batches, of whole steps */
 

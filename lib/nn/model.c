@@ -133,7 +133,7 @@ take_tensors(struct cn_model *model, const char *path, const struct cn_weights *
 {
 	const size_t n = cn_network_tensors(model->network);
 
-	if (weights->n != n)
+	if (weights->n != n && !cn_meta_get(&weights->meta, "cn.step"))
 		return cn_err_set(err, CN_FAILED, "%s: %zu tensors where its cn.arch and cn.head ask for %zu", path, weights->n, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct cn_network_tensor tensor = cn_network_tensor(model->network, i);
@@ -168,6 +168,8 @@ from_weights(const char *path, const struct cn_weights *weights, struct cn_pool 
 		return NULL;
 	}
 	cn_meta_merge(&model->meta, &weights->meta, err);
+	cn_meta_remove(&model->meta, "cn.step");
+	cn_meta_remove(&model->meta, "cn.memory");
 	if (take_tensors(model, path, weights, err) == 0 && !err->code)
 		return model;
 	cn_model_free(model);

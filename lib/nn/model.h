@@ -35,7 +35,10 @@ struct cn_model;
 struct cn_model *cn_model_new(const char *arch, const char *head, const struct cn_field *x, uint64_t seed,
 	struct cn_pool *pool, struct cn_err *err);
 
-/* From a file; refuses missing or superfluous tensors, wrong shapes and numbers that are not finite, by name. */
+/*
+ * From a file, also from what is kept of a training (loss/checkpoint.h), of which it takes the weights alone.  Refuses missing or
+ * superfluous tensors, wrong shapes and numbers that are not finite, by name.
+ */
 struct cn_model *cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err);
 
 /* Into an output that the caller opened and finishes, with history as cn.provenance.  0 or -1. */

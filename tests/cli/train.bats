@@ -345,6 +345,28 @@ END"
 	same m.safetensors n.safetensors
 }
 
+@test "train: what is not finite ends a training, which names the rows, and what is good stays" {
+	d=$CN_FIXTURES/demo.cns
+	wild="--head linear:8 --batch 40 --checkpoint state --optimizer adamw --schedule constant --lr 1000 --weight-decay 1000 -o m.safetensors"
+	ok "cn-augment --epochs 3 -o p.cns $d"
+	for every in 40 80 160; do
+		refuses 1 "cn-train --arch 'flatten linear:12' $wild --every $every p.cns" \
+			"p.cns: the loss is not finite at step 4 (rows 160 to 199); try a lower --lr or a higher --temperature; state has"
+		[[ $stderr == *"state has what is known to be good, the training after $((every == 40 ? 3 : every == 80 ? 2 : 0)) step"* ]]
+		[ "$(ls -A)" = "$(printf 'p.cns\nstate')" ]
+		ok "cn-embed -m state -o z.cns $d && cn-train -q --init state --batch 40 -o n.safetensors $d && rm z.cns"
+		refuses 1 "cn-train --arch 'flatten linear:12' $wild --every $every --resume p.cns" 'the loss is not finite at step 4 (rows 160 to 199)'
+		rm state n.safetensors
+	done
+	ok "cn-train -q --arch 'flatten' $wild --steps 6 p.cns && rm state"
+	refuses 1 "cn-train --arch 'flatten' $wild --steps 7 p.cns" "p.cns: tensor 'head.0.weight' has a NaN or infinity after 7 steps (rows up to 279)"
+	[[ $stderr == *'state has what is known to be good, the training after 0 steps' ]]
+	refuses 1 "cn-train --arch 'flatten' $wild --accumulate 2 --batch 20 p.cns" 'the loss is not finite at step 7 (rows 280 to 299)'
+	rm state m.safetensors
+	refuses 3 "cn-augment nothing | cn-train --arch flatten --head linear:8 --batch 40 --checkpoint state -o m.safetensors" 'stopped by cn-augment'
+	[ "$(ls -A)" = p.cns ]
+}
+
 @test "train: further negatives matter, by value, by reference and as vectors" {
 	d=$CN_FIXTURES/demo.cns m=$CN_FIXTURES/model.safetensors
 	ok "cn-mine -q --k 2 --emit value --bank $d -m $m $d -o v.cns && cn-mine -q --k 2 --emit id --bank $d -m $m $d -o i.cns"
@@ -397,6 +419,8 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 	for kind in nan inf; do
 		ok "cn-import npy --field x $kind.npy -o $kind.cns"
 		refuses 1 "cn-augment --noise 0.1 $kind.cns | cn-train --arch linear:4 --batch 20 -o m.safetensors" "field 'x' of row 37"
+		refuses 1 "cn-augment --noise 0.1 --epochs 2 $kind.cns | cn-train --arch linear:4 --batch 10 --checkpoint state --every 10 -o m.safetensors" \
+			"field 'x' of row 37; state has what is known to be good, the training after 2 steps"
 		refuses 1 "cn-embed -m right.safetensors -o e.cns $kind.cns" "$kind.cns: NaN or infinity in field 'x' of row 37"
 	done
 	[ ! -e m.safetensors ] && [ ! -e e.cns ]
