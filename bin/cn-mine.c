@@ -13,12 +13,14 @@ struct config {
 	struct cn_common common;
 	struct cn_texts bank, guide;
 	struct cn_reals quota;
-	const char *model, *mix, *schedule, *ranks, *known, *weight;
-	int strategy, way, positive, group, label_aware, policy, emit, symmetric;
-	long long k, batch, depth, sample, strata, memory;
+	const char *model, *mix, *schedule, *ranks, *hops, *known, *weight;
+	int metric, strategy, way, index, cluster, positive, group, label_aware, policy, emit, symmetric;
+	long long k, batch, depth, sample, strata, clusters, neighbours, probes, kept, fresh, memory;
 	double margin, max_score, min_score, max_share, near, guide_margin, guide_share, known_bloom;
-	double power, temperature, simans_a, simans_b, nearest, farthest, diversity;
+	double recall, power, temperature, simans_a, simans_b, nearest, farthest, diversity;
 };
+
+enum { IVF = 1, NEXT = 3 };	/* of --index and --cluster */
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
@@ -30,18 +32,28 @@ static const struct cn_opt opts[] = {
 	{ 0, "schedule", CN_TEXT(schedule), "phases", .help = "Mixtures by row of the input: '0 random; 50000 random:0.5 hard:0.5'" },
 	{ 0, "k", CN_INT(k), "count", "16", 1, 65536, .help = "Choose this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Compare samples by the head of this encoder instead of comparing field z" },
+	{ 0, "metric", CN_CHOICE(metric), "name", "cosine", .choices = "cosine|dot|l2", .help = "Compare by cosine, by inner product, or by minus the squared distance" },
 	{ 0, "emit", CN_CHOICE(emit), "what", "auto", .choices = "auto|id|value|z", .help = "Add beside the ids nothing, samples (neg), or vectors (neg_z); auto: samples where z was not compared" },
 	{ 0, "ranks", CN_TEXT(ranks), "from:to", .help = "Choose among the allowed candidates from this rank (0 is the best) to before that one" },
 	{ 0, "depth", CN_INT(depth), "ranks", "0", 0, 4294967294, .help = "Choose from no more than so many rows at the top of the bank, those passed over included, 0 for all" },
 	{ 0, "sample", CN_INT(sample), "rows", "0", 0, 1 << 24, .help = "Choose from so many random rows instead of the most similar ones, 0 for the strategy's own way" },
 	{ 0, "pick", CN_CHOICE(way), "way", "auto", .choices = "auto|top|random|softmax|simans|distance|strata|mmr|apart|dpp", .help = "Choose from the candidates in this way instead of the strategy's own" },
-	{ 0, "temperature", CN_REAL(temperature), "cosine", "0.1", 1e-6, 1e6, .help = "With softmax: chances are proportional to e^(score / temperature)" },
+	{ 0, "temperature", CN_REAL(temperature), "score", "0.1", 1e-6, 1e6, .help = "With softmax and cached: chances are proportional to e^(score / temperature)" },
 	{ 0, "simans-a", CN_REAL(simans_a), "number", "10", 0, 1e9, .help = "With simans: how sharply chances fall off around the positive's score" },
-	{ 0, "simans-b", CN_REAL(simans_b), "cosine", "0", -2, 2, .help = "With simans: how far above the positive's score chances are greatest" },
+	{ 0, "simans-b", CN_REAL(simans_b), "score", "0", -1e30, 1e30, .help = "With simans: how far above the positive's score chances are greatest" },
 	{ 0, "nearest", CN_REAL(nearest), "distance", "0.5", 0, 2, .help = "With distance: take what is nearer as so far away" },
 	{ 0, "farthest", CN_REAL(farthest), "distance", "1.4", 0, 2, .help = "With distance: choose nothing so far away" },
 	{ 0, "strata", CN_INT(strata), "count", "4", 1, 65536, .help = "With strata: choose from so many equal parts of the candidates in turn" },
 	{ 0, "diversity", CN_REAL(diversity), "weight", "0.5", 0.001, 1, .help = "With mmr and dpp: weight of being different; with apart: least cosine distance" },
+	{ 0, "hops", CN_TEXT(hops), "from:to", "2:3", .help = "With neighbours: choose from rows so many steps away in the graph of nearest rows" },
+	{ 0, "neighbours", CN_INT(neighbours), "count", "10", 1, 1024, .help = "With neighbours: steps lead to so many nearest rows, and back" },
+	{ 0, "cache", CN_INT(kept), "rows", "50", 1, 65536, .help = "With cached: keep so many rows for each id" },
+	{ 0, "fresh", CN_INT(fresh), "rows", "50", 1, 65536, .help = "With cached: so many random rows have the chance to replace some whenever an id comes" },
+	{ 0, "index", CN_CHOICE(index), "kind", "exact", .choices = "exact|ivf", .help = "Search the whole bank, or only the nearest lists of an inverted file" },
+	{ 0, "recall", CN_REAL(recall), "share", "0.95", 0.01, 1, .help = "With ivf: read as many lists as find this share of the nearest rows, measured on the bank" },
+	{ 0, "probes", CN_INT(probes), "lists", "0", 0, 4294967294, .help = "With ivf: read so many lists instead of measuring" },
+	{ 0, "cluster", CN_CHOICE(cluster), "relation", "any", .choices = "any|same|other|next", .help = "Choose only candidates of the row's own cluster, of others, or of the nearest other one" },
+	{ 0, "clusters", CN_INT(clusters), "count", "0", 0, 1 << 20, .help = "With cluster: cut the bank into so many by k-means, 0 for the root of its rows" },
 	{ 0, "weight", CN_TEXT(weight), "field", .help = "With frequency: the field of the bank that counts how frequent a row is" },
 	{ 0, "power", CN_REAL(power), "exponent", "0.75", -10, 10, .help = "With frequency: chances are proportional to the weight to this power" },
 	{ 0, "label-aware", CN_FLAG(label_aware), .help = "Pass over candidates with the row's own label" },
@@ -50,11 +62,11 @@ static const struct cn_opt opts[] = {
 	{ 0, "symmetric", CN_FLAG(symmetric), .help = "Known pairs hold both ways round" },
 	{ 0, "known-bloom", CN_REAL(known_bloom), "rate", "0", 0, 0.5, .help = "Hold known pairs in a Bloom filter that errs at this rate, 0 for an exact set" },
 	{ 0, "positive", CN_CHOICE(positive), "what", "auto", .choices = "auto|field|known|label", .help = "Measure the positive by field pos or pos_z, by known pairs, or by the label" },
-	{ 0, "margin", CN_REAL(margin), "cosine", "-2", -2, 2, .help = "Stay below the positive's similarity by this much; -2 for no such guard" },
-	{ 0, "max-share", CN_REAL(max_share), "share", "0", 0, 1, .help = "Pass over candidates above this share of the positive's similarity, 0 for no such guard" },
-	{ 0, "max-score", CN_REAL(max_score), "cosine", "2", -1, 2, .help = "Pass over candidates more similar than this" },
-	{ 0, "min-score", CN_REAL(min_score), "cosine", "-2", -2, 1, .help = "Pass over candidates less similar than this" },
-	{ 0, "near", CN_REAL(near), "cosine", "2", -1, 2, .help = "Pass over candidates at least this similar to the positive" },
+	{ 0, "margin", CN_REAL(margin), "score", "-1e30", -1e30, 1e30, .help = "Stay below the positive's score by this much; -1e30 for no such guard" },
+	{ 0, "max-share", CN_REAL(max_share), "share", "0", 0, 1, .help = "Pass over candidates above this share of the positive's score, 0 for no such guard" },
+	{ 0, "max-score", CN_REAL(max_score), "score", "1e30", -1e30, 1e30, .help = "Pass over candidates that score more than this" },
+	{ 0, "min-score", CN_REAL(min_score), "score", "-1e30", -1e30, 1e30, .help = "Pass over candidates that score less than this" },
+	{ 0, "near", CN_REAL(near), "score", "1e30", -1e30, 1e30, .help = "Pass over candidates that score at least this with the positive" },
 	{ 0, "guide", CN_PATHS(guide), "file", .help = "Pass over what another model's vectors find too near: a stream of id and z; may be repeated" },
 	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
 	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
@@ -88,15 +100,28 @@ read_ranks(const char *text, struct cn_selector_config *s, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "--ranks: '%s' is no range of ranks; write from:to, as in 10:210", text);
 }
 
+/* "2:3", both ends included. */
+static void
+read_hops(const char *text, struct cn_selector_config *s, struct cn_err *err)
+{
+	char *end = NULL;
+
+	s->near = text[0] != '-' ? strtoul(text, &end, 10) : 0;
+	if (end && *end == ':' && end[1] >= '0' && end[1] <= '9')
+		s->far = strtoul(end + 1, &end, 10);
+	if (!end || *end || s->near < 1 || s->far < s->near || s->far > 1000)
+		cn_err_set(err, CN_USAGE, "--hops: '%s' are no steps; write from:to, both from 1 to 1000, as in 2:3", text);
+}
+
 static struct cn_selector_config
-strategy_config(const struct config *c, struct cn_err *err)
+selector_config(const struct config *c, struct cn_err *err)
 {
 	struct cn_selector_config s = {
 		.mixture = cn_mixture_of((enum cn_strategy)c->strategy), .k = (size_t)c->k,
 		.guard = { c->max_score, c->min_score, c->max_share, c->margin, false }, .way = (enum cn_way)c->way,
 		.ways = { c->temperature, c->simans_a, c->simans_b, c->nearest, c->farthest, (size_t)c->strata, c->diversity },
 		.depth = (size_t)c->depth, .sample = (size_t)c->sample, .policy = (enum cn_short)c->policy,
-		.seed = (uint64_t)c->common.seed, .spans = c->quota.n,
+		.seed = (uint64_t)c->common.seed, .fresh = (size_t)c->fresh, .lists = c->index == IVF, .spans = c->quota.n,
 	};
 
 	if (c->mix)
@@ -106,6 +131,7 @@ strategy_config(const struct config *c, struct cn_err *err)
 	for (size_t i = 0; i < c->quota.n; i++)
 		s.span[i].share = c->quota.value[i];
 	read_ranks(c->ranks, &s, err);
+	read_hops(c->hops, &s, err);
 	return s;
 }
 
@@ -132,12 +158,16 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 	if (counts != (c->weight != NULL))
 		cn_err_set(err, CN_USAGE, counts ? "--strategy frequency needs --weight: the field of the bank that counts" :
 			"--weight is for --strategy frequency");
-	if (counts && c->batch)
-		cn_err_set(err, CN_USAGE, "--strategy frequency needs a --bank");
+	if (c->batch && (counts || s->lists || c->cluster || cn_mixture_has(&s->mixture, CN_STRATEGY_NEIGHBOURS) ||
+	    cn_mixture_has(&s->mixture, CN_STRATEGY_CACHED)))
+		cn_err_set(err, CN_USAGE, "frequency, neighbours, cached, --index ivf and --cluster need a --bank, which --batch is not");
 	if (c->known_bloom > 0 && (c->guide.n || c->positive == CN_POSITIVE_KNOWN))
 		cn_err_set(err, CN_USAGE, "--known-bloom cannot list the pairs that --guide and --positive known ask for: leave it out");
 	if (c->guide.n && !c->known)
 		cn_err_set(err, CN_USAGE, "--guide measures known positives: name their pairs with --known");
+	if (c->metric && (cn_selector_needs_cosine(s) || c->cluster))
+		cn_err_set(err, CN_USAGE, "easy, diverse, distance, neighbours, --pick mmr, apart and dpp, --index ivf and --cluster "
+			"work with --metric cosine");
 	if (c->sample && c->depth)
 		cn_err_set(err, CN_USAGE, "--depth counts ranks in the whole bank, which --sample does not search");
 }
@@ -170,13 +200,25 @@ close_inputs(struct cn_miner_config *m)
 	cn_pairs_free((struct cn_pairs *)m->known);
 }
 
+/* What is to be learned of the banks. */
+static struct cn_layout_config
+layout_config(const struct config *c, const struct cn_selector_config *s)
+{
+	return (struct cn_layout_config){
+		.power = c->power, .clusters = (size_t)c->clusters, .probes = (size_t)c->probes, .recall = s->lists ? c->recall : 0,
+		.neighbours = cn_mixture_has(&s->mixture, CN_STRATEGY_NEIGHBOURS) ? (size_t)c->neighbours : 0,
+		.depth = cn_selector_depth(s), .seed = (uint64_t)c->common.seed,
+	};
+}
+
 static struct cn_miner_config
 miner_config(const struct config *c, const struct cn_selector_config *s)
 {
 	return (struct cn_miner_config){
-		.strategy = *s, .emit = (enum cn_emit)c->emit, .positive = (enum cn_positive)c->positive,
+		.strategy = *s, .metric = (enum cn_metric)c->metric, .emit = (enum cn_emit)c->emit, .positive = (enum cn_positive)c->positive,
 		.group = (enum cn_relation)c->group, .label_aware = c->label_aware, .batch = (size_t)c->batch, .near = c->near,
-		.weight = c->weight, .power = c->power, .guide = { 2, -2, c->guide_share, c->guide_margin, false },
+		.weight = c->weight, .cluster = c->cluster == NEXT ? CN_RELATION_SAME : (enum cn_relation)c->cluster,
+		.next_cluster = c->cluster == NEXT, .kept = (size_t)c->kept, .layout = layout_config(c, s), .guide = { CN_GUARD_OFF, -CN_GUARD_OFF, c->guide_share, c->guide_margin, false },
 		.memory = (uint64_t)c->memory,
 	};
 }
@@ -220,7 +262,7 @@ main(int argc, char **argv)
 	struct cn_step step = { 0 };
 	struct cn_miner *miner = NULL;
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
-	const struct cn_selector_config strategy = strategy_config(&c, &err);
+	const struct cn_selector_config strategy = selector_config(&c, &err);
 	struct cn_miner_config config = miner_config(&c, &strategy);
 
 	cn_blas_begin();

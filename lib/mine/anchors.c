@@ -1,6 +1,13 @@
 #include "mine/anchors.h"
+#include "tensor/kernel.h"
 
 #include "base/banned.h"
+
+float
+cn_metric_score(enum cn_metric metric, const float *a, const float *b, size_t dim)
+{
+	return metric == CN_METRIC_L2 ? -cn_kernel_distance2(a, b, dim) : cn_kernel_dot(a, b, dim);
+}
 
 struct cn_anchors
 cn_anchors_slice(const struct cn_anchors *a, size_t first, size_t n)

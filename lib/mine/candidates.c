@@ -16,6 +16,7 @@ struct worker {
 	uint32_t *deck;			/* (2 x span) the span's rows in order, and how they were swapped */
 	struct cn_candidate *list;	/* (longest list) */
 	struct cn_choose_room room;
+	struct cn_walk walk;
 	struct cn_err err;
 };
 
@@ -26,6 +27,8 @@ struct work {
 	size_t sample, from, block;	/* block anchors from this one on have hits */
 	const struct cn_topk_hit *hits;
 	size_t depth;			/* hits per anchor */
+	const size_t *slot;			/* (anchors) in the cache */
+	const struct cn_topk_hit *start;	/* (anchors) the nearest row, or NULL: all have a row of their own */
 	bool far;
 };
 
@@ -36,7 +39,7 @@ cn_candidates_score(const struct cn_job *job, size_t anchor, uint32_t row)
 
 	if (!bank->unit || !job->anchors->unit)
 		return 0;
-	return cn_kernel_dot(job->anchors->unit + anchor * bank->dim, bank->unit + (size_t)row * bank->dim, bank->dim);
+	return cn_metric_score(job->filter.metric, job->anchors->unit + anchor * bank->dim, bank->unit + (size_t)row * bank->dim, bank->dim);
 }
 
 static float
@@ -115,6 +118,7 @@ clear(struct work *w, struct cn_err *err)
 		cn_mem_free(own->deck);
 		cn_mem_free(own->list);
 		cn_choose_release(&own->room);
+		cn_walk_release(&own->walk);
 	}
 	cn_mem_free(w->worker);
 }
@@ -179,6 +183,51 @@ take_segment(void *context, uint32_t at, const float *unit, size_t n, struct cn_
 	return cn_topk_feed(feed->topk, at, unit, n, err);
 }
 
+/* The filter, asked for rows of a span. */
+struct shifted {
+	struct cn_filter *filter;
+	uint32_t first;
+};
+
+static unsigned
+judge_shifted(void *context, size_t anchor, uint32_t row)
+{
+	const struct shifted *s = context;
+
+	return cn_filter_judge(s->filter, anchor, s->first + row);
+}
+
+/* Searches the lists of the span; rule is made to speak of its rows. */
+static int
+search_lists(const struct cn_job *job, const struct cn_topk_config *c, struct cn_filter *filter, struct cn_topk_hit *hits, struct cn_err *err)
+{
+	const struct cn_layout *layout = job->strategy->layout;
+	struct shifted shifted = { filter, job->span.first };
+	struct cn_topk_rule rule = c->rule;
+
+	rule.judge = judge_shifted;
+	rule.context = &shifted;
+	if (cn_ivf_search(layout->ivf + job->number, layout->probes[job->number], c->query, c->m, c->k, &rule, hits, c->pool, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->m * c->k; i++)
+		if (hits[i].row != UINT32_MAX)
+			hits[i].row += job->span.first;
+	return 0;
+}
+
+/* Searches the whole span. */
+static int
+search_all(const struct cn_job *job, const struct cn_topk_config *c, struct cn_filter *filter, struct cn_topk_hit *hits, struct cn_err *err)
+{
+	struct feed feed = { cn_topk_new(c, err), filter };
+
+	cn_segments_walk(job->strategy->segments, job->span.first, job->span.rows, take_segment, &feed, err);
+	if (!err->code)
+		cn_topk_finish(feed.topk, hits, err);
+	cn_topk_free(feed.topk);
+	return err->code ? -1 : 0;
+}
+
 static int
 search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_topk_hit *hits, uint32_t *dropped, struct cn_err *err)
 {
@@ -186,18 +235,12 @@ search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_to
 	const struct cn_anchors some = cn_anchors_slice(job->anchors, w->from, n);
 	struct cn_filter filter = job->filter;
 	const struct cn_topk_config config = { .query = query ? query : some.unit, .m = n, .d = job->filter.bank->dim, .k = w->depth,
-		.rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped }, .pool = job->strategy->pool };
-	struct feed feed = { NULL, &filter };
+		.metric = filter.metric == CN_METRIC_L2 ? CN_TOPK_L2 : CN_TOPK_DOT, .rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped }, .pool = job->strategy->pool };
 
 	filter.anchors = &some;
 	filter.taken = filter.taken ? filter.taken + w->from * filter.stride : NULL;
 	aim(w, n, ceiling, query);
-	feed.topk = cn_topk_new(&config, err);
-	cn_segments_walk(job->strategy->segments, job->span.first, job->span.rows, take_segment, &feed, err);
-	if (!err->code)
-		cn_topk_finish(feed.topk, hits, err);
-	cn_topk_free(feed.topk);
-	if (err->code)
+	if ((job->strategy->config.lists && !w->far ? search_lists : search_all)(job, &config, &filter, hits, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n * CN_TOPK_REASONS && job->dropped; i++)
 		job->dropped[w->from * CN_TOPK_REASONS + i] += dropped[i];
@@ -258,6 +301,18 @@ by_score(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
+/* Sorts a list, takes the window of ranks, and chooses. */
+static void
+settle_list(const struct work *w, struct worker *own, size_t anchor, size_t n, double shift, struct cn_rng *rng)
+{
+	const struct cn_selector_config *c = &w->job->strategy->config;
+	const size_t last = c->end && c->end < n ? c->end : n, first = c->first < last ? c->first : last;
+
+	qsort(own->list, n, sizeof *own->list, by_score);
+	memmove(own->list, own->list + first, (last - first) * sizeof *own->list);
+	settle(w, own, anchor, last - first, shift, rng);
+}
+
 /* Deals allowed rows from a deck (Fisher and Yates) into the list, then puts the deck back in order. */
 static size_t
 deal(const struct work *w, struct worker *own, size_t anchor, size_t want, struct cn_rng *rng)
@@ -305,11 +360,7 @@ deal_part(void *context, size_t part, size_t worker)
 		start(w, &rng, anchor);
 		n = deal(w, own, anchor, w->sample ? w->sample : job->k, &rng);
 		if (w->sample) {
-			const size_t last = c->end && c->end < n ? c->end : n, first = c->first < last ? c->first : last;
-
-			qsort(own->list, n, sizeof *own->list, by_score);
-			memmove(own->list, own->list + first, (last - first) * sizeof *own->list);
-			settle(w, own, anchor, last - first, n ? cn_rng_log((double)n) + uniform : 0, &rng);
+			settle_list(w, own, anchor, n, n ? cn_rng_log((double)n) + uniform : 0, &rng);
 			continue;
 		}
 		for (size_t i = 0; i < n; i++)
@@ -336,6 +387,7 @@ urn_part(void *context, size_t part, size_t worker)
 {
 	const struct work *w = context;
 	const struct cn_job *job = w->job;
+	const struct cn_urn *urn = job->strategy->layout->urn + job->number;
 	struct cn_filter filter = job->filter;
 
 	(void)worker;
@@ -346,7 +398,7 @@ urn_part(void *context, size_t part, size_t worker)
 
 		start(w, &rng, anchor);
 		for (size_t tries = 0; found < job->k && tries < 100 * job->k + 1000; tries++) {
-			const uint32_t card = cn_urn_draw(job->urn, &rng), row = job->span.first + card;
+			const uint32_t card = cn_urn_draw(urn, &rng), row = job->span.first + card;
 			const float score = cn_candidates_score(job, anchor, row);
 			const unsigned reason = judge_scored(job, &filter, anchor, row, score);
 			size_t i = 0;
@@ -355,7 +407,7 @@ urn_part(void *context, size_t part, size_t worker)
 			while (i < found && pick[i].row != row)
 				i++;
 			if (!reason && i == found)
-				pick[found++] = (struct cn_pick){ row, UINT32_MAX, score, (float)job->urn->log_p[card], job->rule };
+				pick[found++] = (struct cn_pick){ row, UINT32_MAX, score, (float)urn->log_p[card], job->rule };
 		}
 	}
 }
@@ -370,4 +422,155 @@ cn_candidates_urn(const struct cn_job *job, struct cn_err *err)
 	cn_rng_key_init(&w.key, job->strategy->config.seed, job->purpose);
 	cn_pool_run(job->strategy->pool, cn_pool_parts(job->anchors->rows, PART), urn_part, &w);
 	return 0;
+}
+
+/* The neighbourhood */
+
+#define WALK 16384	/* rows met on a walk, at most */
+
+static void
+walk_part(void *context, size_t part, size_t worker)
+{
+	const struct work *w = context;
+	const struct cn_job *job = w->job;
+	const struct cn_selector_config *c = &job->strategy->config;
+	struct worker *own = w->worker + worker;
+	struct cn_filter filter = job->filter;
+
+	for (size_t anchor = part * PART; anchor < (part + 1) * PART && anchor < job->anchors->rows; anchor++) {
+		const uint32_t home = cn_bank_find(filter.bank, job->anchors->id[anchor]);
+		const uint32_t from = home != CN_BANK_NONE ? home : w->start[anchor].row, step = home == CN_BANK_NONE;
+		const uint32_t *row;
+		const size_t met = cn_walk_between(&own->walk, &from, 1, c->near - step, c->far - step, &row);
+		struct cn_rng rng;
+		size_t n = 0;
+
+		for (size_t i = 0; i < met; i++) {
+			const float score = cn_candidates_score(job, anchor, row[i]);
+			const unsigned reason = judge_scored(job, &filter, anchor, row[i], score);
+
+			note_dropped(job, anchor, reason);
+			if (!reason && row[i] - job->span.first < job->span.rows)
+				own->list[n++] = (struct cn_candidate){ row[i], UINT32_MAX, score, 0 };
+		}
+		start(w, &rng, anchor);
+		settle_list(w, own, anchor, n, 0, &rng);
+	}
+}
+
+/* The nearest rows of all anchors, if some have no row of their own in the bank. */
+static int
+find_starts(const struct cn_job *job, struct cn_topk_hit **start, struct cn_err *err)
+{
+	const struct cn_anchors *a = job->anchors;
+	const struct cn_bank *bank = job->filter.bank;
+	size_t strangers = 0;
+
+	*start = NULL;
+	for (size_t i = 0; i < a->rows; i++)
+		strangers += cn_bank_find(bank, a->id[i]) == CN_BANK_NONE;
+	if (!strangers || !(*start = cn_mem_array(a->rows, sizeof **start, err)))
+		return err->code ? -1 : 0;
+	return cn_topk_search(bank->unit, bank->rows, a->unit, a->rows, bank->dim, 1, NULL, NULL, *start, job->strategy->pool, err);
+}
+
+int
+cn_candidates_walk(const struct cn_job *job, struct cn_err *err)
+{
+	struct work w = { .job = job };
+	struct cn_topk_hit *starts = NULL;
+
+	if (job->filter.bank->rows && find_starts(job, &starts, err) == 0 && prepare(&w, 0, WALK, err) == 0) {
+		w.start = starts;
+		for (size_t t = 0; t < cn_pool_threads(job->strategy->pool) && !err->code; t++)
+			cn_walk_init(&w.worker[t].walk, &job->strategy->layout->graph, WALK, err);
+		if (!err->code)
+			cn_pool_run(job->strategy->pool, cn_pool_parts(job->anchors->rows, PART), walk_part, &w);
+	}
+	clear(&w, err);
+	cn_mem_free(starts);
+	return err->code ? -1 : 0;
+}
+
+/* A cache */
+
+/* Adds what the cache has of an id to the list, as far as it is allowed now. */
+static size_t
+recall(const struct work *w, struct worker *own, size_t anchor, const uint32_t *row, size_t kept)
+{
+	const struct cn_job *job = w->job;
+	struct cn_filter filter = job->filter;
+	size_t n = 0;
+
+	for (size_t i = 0; i < kept && row[i] != UINT32_MAX; i++) {
+		const float score = cn_candidates_score(job, anchor, row[i]);
+
+		if (!judge_scored(job, &filter, anchor, row[i], score))
+			own->list[n++] = (struct cn_candidate){ row[i], UINT32_MAX, score, 0 };
+	}
+	return n;
+}
+
+/* Drops fresh rows (from n on) that the cache had. */
+static size_t
+drop_known(struct cn_candidate *list, size_t n, size_t fresh)
+{
+	size_t end = n;
+
+	for (size_t f = n; f < n + fresh; f++) {
+		size_t i = 0;
+
+		while (i < n && list[i].row != list[f].row)
+			i++;
+		if (i == n)
+			list[end++] = list[f];
+	}
+	return end;
+}
+
+/* Ids of one share of the slots, in the order of anchors, so that an id that comes twice finds what it left. */
+static void
+cache_part(void *context, size_t part, size_t worker)
+{
+	const struct work *w = context;
+	const struct cn_job *job = w->job;
+	const struct cn_selector_config *c = &job->strategy->config;
+	struct cn_cache *cache = job->strategy->cache + job->number;
+	struct worker *own = w->worker + worker;
+
+	for (size_t anchor = 0; anchor < job->anchors->rows; anchor++) {
+		uint32_t *row = cache->row + w->slot[anchor] * cache->kept;
+		struct cn_candidate *list = own->list;
+		struct cn_rng rng;
+		size_t n, fresh;
+
+		if (w->slot[anchor] % PART != part)
+			continue;
+		start(w, &rng, anchor);
+		n = recall(w, own, anchor, row, cache->kept);
+		own->list += n;
+		fresh = deal(w, own, anchor, n ? c->fresh : c->fresh + cache->kept, &rng);
+		own->list = list;
+		n = drop_known(list, n, fresh);
+		n = cn_choose(CN_WAY_SOFTMAX, &c->ways, list, n, cache->kept, 0, NULL, 0, &rng, &own->room, &own->err);
+		for (size_t i = 0; i < cache->kept; i++)
+			row[i] = i < n ? list[i].row : UINT32_MAX;
+		settle(w, own, anchor, n, 0, &rng);
+	}
+}
+
+int
+cn_candidates_cache(const struct cn_job *job, struct cn_err *err)
+{
+	struct cn_cache *cache = job->strategy->cache + job->number;
+	size_t *slot = cn_mem_array(job->anchors->rows, sizeof *slot, err);
+	struct work w = { .job = job, .slot = slot };
+
+	for (size_t i = 0; i < job->anchors->rows && !err->code; i++)
+		slot[i] = cn_cache_slot(cache, job->anchors->id[i], err);
+	if (!err->code && prepare(&w, job->span.rows, 2 * cache->kept + job->strategy->config.fresh, err) == 0)
+		cn_pool_run(job->strategy->pool, PART, cache_part, &w);
+	clear(&w, err);
+	cn_mem_free(slot);
+	return err->code ? -1 : 0;
 }

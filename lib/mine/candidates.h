@@ -1,4 +1,4 @@
-/* candidates - the three places negatives come from: the top of the bank, chance, and an urn. */
+/* candidates - the places negatives come from: the top of the bank, chance, an urn, the neighbourhood, a cache. */
 #ifndef CN_MINE_CANDIDATES_H
 #define CN_MINE_CANDIDATES_H
 
@@ -11,7 +11,7 @@ struct cn_job {
 	const struct cn_anchors *anchors;
 	struct cn_filter filter;	/* with anchors and what was taken before */
 	struct cn_span span;
-	const struct cn_urn *urn;	/* of the span */
+	size_t number;			/* of the span, in the layout */
 	size_t k;
 	struct cn_pick *picks;		/* of the first anchor; rows are config.k apart */
 	uint32_t rule;
@@ -35,7 +35,14 @@ int cn_candidates_deal(const struct cn_job *job, size_t sample, struct cn_err *e
 /* By the urn's probabilities, none twice; gives up on an anchor after 100 k + 1000 draws. */
 int cn_candidates_urn(const struct cn_job *job, struct cn_err *err);
 
-/* The cosine of an anchor with a row of the bank (not of the span); 0 without vectors. */
+/* From the rows that are config.near..far steps away in the graph of nearest rows; steps begin at the bank's row of the anchor's
+ * id, or, where there is none, at its nearest row, which is one step away then. */
+int cn_candidates_walk(const struct cn_job *job, struct cn_err *err);
+
+/* From what the cache keeps of the anchor's id, after fresh rows have had their chance to get in. */
+int cn_candidates_cache(const struct cn_job *job, struct cn_err *err);
+
+/* The score of an anchor with a row of the bank (not of the span); 0 without vectors. */
 float cn_candidates_score(const struct cn_job *job, size_t anchor, uint32_t row);
 
 #endif

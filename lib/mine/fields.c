@@ -50,7 +50,7 @@ plan_content(struct cn_mine_fields *f)
 static bool
 needs_vectors(const struct cn_miner_config *c)
 {
-	return cn_selector_compares(&c->strategy) || c->encoder || c->emit == CN_EMIT_Z || c->near <= 1;
+	return cn_selector_compares(&c->strategy) || c->encoder || c->emit == CN_EMIT_Z || c->near < CN_GUARD_OFF || c->cluster != CN_RELATION_ANY;
 }
 
 static int
@@ -89,7 +89,7 @@ asks_for_positive(const struct cn_miner_config *c)
 
 	return cn_mixture_has(&s->mixture, CN_STRATEGY_SEMIHARD) ? "--strategy semihard" :
 		cn_mixture_has(&s->mixture, CN_STRATEGY_SIMANS) || s->way == CN_WAY_SIMANS ? "--strategy simans" :
-		s->guard.max_share > 0 ? "--max-share" : s->guard.margin > -2 ? "--margin" : NULL;
+		s->guard.max_share > 0 ? "--max-share" : s->guard.margin > -CN_GUARD_OFF ? "--margin" : NULL;
 }
 
 static int
@@ -107,7 +107,7 @@ plan_positive(struct cn_mine_fields *f, const struct cn_miner_config *c, struct 
 	if (f->positive == CN_POSITIVE_FIELD && who && f->pos.field < 0)
 		return cn_err_set(err, CN_FAILED, "%s: no positives to measure against (%s): field '%s' is missing; %s, "
 			"or see --positive", f->file, who, pos, remedy);
-	if (c->near <= 1 && f->pos.field < 0)
+	if (c->near < CN_GUARD_OFF && f->pos.field < 0)
 		return cn_err_set(err, CN_FAILED, "%s: no positives to compare with (--near): field '%s' is missing; %s", f->file, pos, remedy);
 	return 0;
 }
@@ -228,7 +228,7 @@ static void
 plan_memory(struct cn_mine_fields *f, const struct cn_miner_config *c)
 {
 	if (c->batch || !c->memory || fits(f, c) || f->vector.field < 0 || cn_selector_needs_rows(&c->strategy) ||
-	    f->emit != CN_EMIT_ID || f->positive > CN_POSITIVE_FIELD)
+	    f->emit != CN_EMIT_ID || f->positive > CN_POSITIVE_FIELD || c->cluster != CN_RELATION_ANY)
 		return;
 	for (size_t b = 0; b < f->banks; b++)
 		if (!cn_segments_can_reread(c->bank[b]))
@@ -250,6 +250,7 @@ cn_mine_fields_init(struct cn_mine_fields *f, const struct cn_miner_config *c, s
 		f->bank[b].file = c->batch ? f->file : cn_reader_name(c->bank[b]);
 		f->bank[b].keep = (struct cn_bank_config)CN_BANK_KEEP_NOTHING;
 		f->bank[b].keep.memory = c->memory;
+		f->bank[b].keep.raw = c->metric != CN_METRIC_COSINE;
 	}
 	f->id = plan_scalar(f, "id", CN_DTYPE_U64, offsetof(struct cn_bank_config, id),
 		"rows are told apart by their id, which cn-import gives", err);

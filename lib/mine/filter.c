@@ -53,7 +53,7 @@ is_near(const struct cn_filter *f, size_t anchor, uint32_t row)
 	const struct cn_anchors *a = f->anchors;
 	const float *unit = f->unit ? f->unit + (size_t)(row - f->unit_first) * a->dim : f->bank->unit + (size_t)row * a->dim;
 
-	return cn_kernel_dot(a->pos_unit + anchor * a->dim, unit, a->dim) >= f->near;
+	return cn_metric_score(f->metric, a->pos_unit + anchor * a->dim, unit, a->dim) >= f->near;
 }
 
 static bool
@@ -86,7 +86,7 @@ cn_filter_judge(void *filter, size_t anchor, uint32_t row)
 		return CN_MINE_GROUP;
 	if (a->cluster && is_wrong(f->cluster_relation, f->cluster[row] == a->cluster[anchor]))
 		return CN_MINE_CLUSTER;
-	if (f->near <= 1 && a->pos_unit && is_near(f, anchor, row))
+	if (f->near < (float)CN_GUARD_OFF && a->pos_unit && is_near(f, anchor, row))
 		return CN_MINE_NEAR;
 	if (f->guide && objects(f->guide, a, anchor, bank->id[row]))
 		return CN_MINE_GUIDE;
@@ -96,7 +96,13 @@ cn_filter_judge(void *filter, size_t anchor, uint32_t row)
 bool
 cn_guard_relative(const struct cn_guard *guard)
 {
-	return guard->below || guard->max_share > 0 || guard->margin > -2;
+	return guard->below || guard->max_share > 0 || guard->margin > -CN_GUARD_OFF;
+}
+
+bool
+cn_guard_needs_scores(const struct cn_guard *guard)
+{
+	return guard->max_score < CN_GUARD_OFF || guard->min_score > -CN_GUARD_OFF || cn_guard_relative(guard);
 }
 
 /* A positive that is not there (NaN) limits nothing. */
@@ -104,13 +110,13 @@ float
 cn_guard_ceiling(const struct cn_guard *guard, float pos_score)
 {
 	const double margin = guard->margin;
-	float ceiling = guard->max_score > 1 ? INFINITY : (float)guard->max_score;
+	float ceiling = guard->max_score >= CN_GUARD_OFF ? INFINITY : (float)guard->max_score;
 
 	if (guard->max_share > 0)
 		ceiling = fminf(ceiling, (float)(pos_score - (1 - guard->max_share) * fabs((double)pos_score)));
 	if (guard->below)
 		ceiling = fminf(ceiling, nextafterf((float)(pos_score - (margin > 0 ? margin : 0)), -INFINITY));
-	else if (margin > -2)
+	else if (margin > -CN_GUARD_OFF)
 		ceiling = fminf(ceiling, (float)(pos_score - margin));
 	return ceiling;
 }
@@ -118,5 +124,5 @@ cn_guard_ceiling(const struct cn_guard *guard, float pos_score)
 float
 cn_guard_floor(const struct cn_guard *guard)
 {
-	return guard->min_score < -1 ? -INFINITY : (float)guard->min_score;
+	return guard->min_score <= -CN_GUARD_OFF ? -INFINITY : (float)guard->min_score;
 }

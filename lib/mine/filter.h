@@ -41,16 +41,18 @@ enum cn_relation { CN_RELATION_ANY, CN_RELATION_SAME, CN_RELATION_OTHER };
 
 /* Score guards: "no guard" is what CN_GUARD_NONE says. */
 struct cn_guard {
-	double max_score;	/* nothing above this; > 1 = no guard (TopK-Abs in NV-Retriever) */
-	double min_score;	/* nothing below this; < -1 = no guard */
+	double max_score;	/* nothing above this (TopK-Abs in NV-Retriever) */
+	double min_score;	/* nothing below this */
 	double max_share;	/* nothing above s+ - (1 - share)|s+|; 0 = no guard (its TopK-PercPos, safe for s+ < 0) */
-	double margin;		/* nothing above s+ - margin; -2 = no guard (its TopK-MarginPos) */
+	double margin;		/* nothing above s+ - margin (its TopK-MarginPos) */
 	bool below;		/* nothing that is not strictly below s+ - max(margin, 0) */
 };
 
-#define CN_GUARD_NONE { .max_score = 2, .min_score = -2, .margin = -2 }
+#define CN_GUARD_OFF 1e30	/* max_score, -min_score or -margin from here on: no guard */
+#define CN_GUARD_NONE { .max_score = CN_GUARD_OFF, .min_score = -CN_GUARD_OFF, .margin = -CN_GUARD_OFF }
 
-/* Whether the guard needs to know the positive. */
+/* Whether scores are needed at all, and that of the positive. */
+bool cn_guard_needs_scores(const struct cn_guard *guard);
 bool cn_guard_relative(const struct cn_guard *guard);
 
 /* The highest and the lowest score a negative may have, given the positive's. */
@@ -71,7 +73,8 @@ struct cn_filter {
 	const struct cn_pairs *known;		/* or NULL */
 	const struct cn_guide *guide;		/* or NULL */
 	enum cn_relation group;
-	float near;				/* cosine with the positive; > 1 = no such filter */
+	enum cn_metric metric;
+	float near;				/* score with the positive, from here on; CN_GUARD_OFF = no such filter */
 	const uint32_t *cluster;		/* (rows of the bank), or NULL; asked of the anchor's own below */
 	enum cn_relation cluster_relation;
 	const float *unit;			/* vectors of the bank's rows from row unit_first on; NULL: those of the bank */

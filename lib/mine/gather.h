@@ -7,13 +7,14 @@
 /* "= { 0 }" is empty. */
 struct cn_gather {
 	uint64_t *content, *pos_content, *home_content;
+	uint32_t *cluster;
 	float *unit, *pos_unit, *pos_score, *guide, *guide_score;
-	size_t room[8];
+	size_t room[9];
 };
 
 /* Fills anchors, whose columns then belong to gather and to in; guide may be NULL. */
 int cn_gather_anchors(struct cn_gather *gather, const struct cn_mine_fields *fields, const struct cn_miner_config *config,
-	const struct cn_bank *bank, const struct cn_bank *guide, const struct cn_batch *in, struct cn_anchors *anchors, struct cn_err *err);
+	const struct cn_bank *bank, const struct cn_bank *guide, const struct cn_layout *layout, const struct cn_batch *in, struct cn_anchors *anchors, struct cn_err *err);
 
 void cn_gather_release(struct cn_gather *gather);
 

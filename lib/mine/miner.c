@@ -1,4 +1,6 @@
 /* Reads the banks, asks the strategy chunk by chunk, and writes down the picks. */
+#include <math.h>
+
 #include "base/mem.h"
 #include "mine/gather.h"
 #include "mine/miner.h"
@@ -14,38 +16,35 @@ struct cn_miner {
 	struct cn_bank bank, guide_bank;
 	struct cn_guide guide;
 	struct cn_segments segments;
-	struct cn_urn urn[CN_SPANS];
+	struct cn_layout layout;
+	struct cn_cache cache[CN_SPANS];
 	struct cn_pick *picks;
 	size_t pick_room;
 	struct cn_mine_counts counts;
 };
 
-/* One urn for each span of the bank. */
+/* What is learned of the banks before the first row. */
 static int
-fill_urns(struct cn_miner *m, struct cn_err *err)
+lay_out(struct cn_miner *m, struct cn_err *err)
 {
+	struct cn_layout_config layout = m->config.layout;
 	const struct cn_selector_config *c = &m->strategy.config;
+	const char *file[CN_SPANS];
 
-	if (!m->config.weight)
-		return 0;
-	for (size_t i = 0; i < c->spans && !err->code; i++) {
-		const struct cn_span *span = c->span + i;
-		const float *weight = m->bank.weight + span->first;
-		double total = 0;
-
-		for (size_t r = 0; r < span->rows; r++) {
-			if (!(weight[r] >= 0 && weight[r] < 1e30f))
-				return cn_err_set(err, CN_FAILED, "%s: row %zu: field '%s' is %g, no count; rows are drawn in proportion to it",
-					m->fields.bank[i].file, r, m->config.weight, (double)weight[r]);
-			total += (double)weight[r];
-		}
-		if (!(total > 0))
-			return cn_err_set(err, CN_FAILED, "%s: field '%s' is 0 in every row, so none can be drawn",
-				m->fields.bank[i].file, m->config.weight);
-		cn_urn_init(&m->urn[i], weight, span->rows, m->config.power, err);
-	}
-	m->strategy.urn = m->urn;
-	return err->code ? -1 : 0;
+	for (size_t i = 0; i < c->spans; i++)
+		file[i] = m->fields.bank[i].file;
+	layout.urns = m->config.weight != NULL;
+	if (m->config.cluster == CN_RELATION_ANY)
+		layout.clusters = 0;
+	else if (!layout.clusters)
+		layout.clusters = (size_t)ceil(sqrt((double)m->bank.rows));
+	if (layout.clusters > m->bank.rows)
+		layout.clusters = m->bank.rows;
+	if (cn_layout_init(&m->layout, &layout, &m->bank, c->span, c->spans, file, m->config.pool, err) < 0)
+		return -1;
+	m->strategy.filter.cluster = m->layout.kmeans.cluster;
+	m->strategy.filter.cluster_relation = m->config.cluster;
+	return 0;
 }
 
 /* Reads the banks one after the other; each becomes a span if shares are asked for, else all are one. */
@@ -71,7 +70,7 @@ read_banks(struct cn_miner *m, struct cn_err *err)
 	m->bank.dim = m->fields.vector.dim;
 	m->segments.files = m->config.banks;
 	m->segments.streamed = m->fields.streamed;
-	return fill_urns(m, err);
+	return lay_out(m, err);
 }
 
 static int
@@ -103,10 +102,15 @@ set_up(struct cn_miner *m)
 	m->strategy.config = m->config.strategy;
 	m->strategy.pool = m->config.pool;
 	m->strategy.segments = &m->segments;
+	m->strategy.layout = &m->layout;
+	m->strategy.cache = m->cache;
+	for (size_t i = 0; i < CN_SPANS; i++)
+		cn_cache_init(&m->cache[i], m->config.kept);
 	m->segments.bank = &m->bank;
 	m->segments.pool = m->config.pool;
 	m->strategy.filter = (struct cn_filter){ .bank = &m->bank, .known = m->config.known,
-		.guide = m->config.guides ? &m->guide : NULL, .group = m->config.group, .near = (float)m->config.near };
+		.guide = m->config.guides ? &m->guide : NULL, .group = m->config.group, .metric = m->config.metric, .near = (float)m->config.near };
+	m->segments.raw = m->config.metric != CN_METRIC_COSINE;
 }
 
 struct cn_miner *
@@ -239,7 +243,8 @@ cn_miner_make(void *miner, const struct cn_batch *in, struct cn_batch *out, stru
 	if (err->code || (m->config.batch && take_batch(m, in, err) < 0))
 		return -1;
 	cn_mem_grow((void **)&m->picks, &m->pick_room, in->rows, m->config.strategy.k * sizeof *m->picks, err);
-	if (cn_gather_anchors(&m->gather, &m->fields, &m->config, &m->bank, m->config.guides ? &m->guide_bank : NULL, in, &a, err) < 0)
+	if (cn_gather_anchors(&m->gather, &m->fields, &m->config, &m->bank, m->config.guides ? &m->guide_bank : NULL,
+			&m->layout, in, &a, err) < 0)
 		return -1;
 	if (!m->config.label_aware)
 		a.label = NULL;
@@ -266,8 +271,9 @@ cn_miner_free(struct cn_miner *m)
 		return;
 	cn_bank_release(&m->bank);
 	cn_bank_release(&m->guide_bank);
+	cn_layout_release(&m->layout);
 	for (size_t i = 0; i < CN_SPANS; i++)
-		cn_urn_release(m->urn + i);
+		cn_cache_release(&m->cache[i]);
 	cn_gather_release(&m->gather);
 	cn_mem_free(m->picks);
 	cn_mem_free(m);

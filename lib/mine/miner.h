@@ -38,14 +38,18 @@ enum cn_positive {
 
 struct cn_miner_config {
 	struct cn_selector_config strategy;	/* spans: one share per bank, or none */
+	enum cn_metric metric;
 	enum cn_emit emit;
 	enum cn_positive positive;
 	enum cn_relation group;
 	bool label_aware;
 	size_t batch;			/* no bank: choose among each so many rows of the input; 0 = from banks */
-	double near;			/* > 1 = do not compare with the positive */
+	double near;			/* CN_GUARD_OFF = do not compare with the positive */
 	const char *weight;		/* field of the bank for frequency, or NULL */
-	double power;
+	struct cn_layout_config layout;
+	enum cn_relation cluster;
+	size_t kept;			/* rows in the cache of each id */
+	bool next_cluster;		/* the cluster that is meant is the nearest other one */
 	struct cn_guard guide;		/* with guides */
 	const struct cn_pairs *known;	/* or NULL; not owned */
 	uint64_t memory;		/* bytes for the banks and what is done with them; 0 = no bound */

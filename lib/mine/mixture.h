@@ -19,11 +19,12 @@
 enum cn_strategy {
 	CN_STRATEGY_RANDOM, CN_STRATEGY_FREQUENCY, CN_STRATEGY_HARD, CN_STRATEGY_SEMIHARD, CN_STRATEGY_EASY,
 	CN_STRATEGY_SOFTMAX, CN_STRATEGY_SIMANS, CN_STRATEGY_DISTANCE, CN_STRATEGY_STRATA, CN_STRATEGY_DIVERSE,
+	CN_STRATEGY_NEIGHBOURS, CN_STRATEGY_CACHED,
 	CN_STRATEGIES,
 };
 
 #define CN_STRATEGY_WORDS(between) "random" between "frequency" between "hard" between "semihard" between "easy" between \
-	"softmax" between "simans" between "distance" between "strata" between "diverse"
+	"softmax" between "simans" between "distance" between "strata" between "diverse" between "neighbours" between "cached"
 #define CN_STRATEGY_NAMES CN_STRATEGY_WORDS("|")
 
 #define CN_MIXTURE_PARTS 8

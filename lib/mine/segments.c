@@ -37,7 +37,7 @@ walk_file(const struct cn_segments *s, const struct cn_segments_file *file,
 		if (batch.rows > file->first + file->rows - at)
 			break;
 		cn_mem_grow((void **)&unit, &room, batch.rows, file->vector->dim * sizeof *unit, err);
-		if (cn_vector_read_unit(file->vector, &batch, unit, err) == 0)
+		if ((s->raw ? cn_vector_read : cn_vector_read_unit)(file->vector, &batch, unit, err) == 0)
 			take(context, at, unit, batch.rows, err);
 		at += (uint32_t)batch.rows;
 	}

@@ -25,11 +25,12 @@ struct cn_segments {
 		const struct cn_vector *vector;
 		uint32_t first, rows;		/* of the bank */
 	} file[CN_SEGMENTS_FILES];
+	bool raw;			/* vectors as long as they are, not of unit length */
 	struct cn_pool *pool;
 };
 
 /*
- * Gives take the unit vectors (n, dim) of rows [first, first + rows) of the bank in order, from row at on.
+ * Gives take the vectors (n, dim) of rows [first, first + rows) of the bank in order, from row at on.
  * With files the range must be that of whole files.
  */
 int cn_segments_walk(const struct cn_segments *segments, uint32_t first, uint32_t rows,

@@ -8,7 +8,7 @@
 
 #include "base/banned.h"
 
-enum origin { FROM_DECK, FROM_URN, FROM_TOP, FROM_BOTTOM, FROM_SAMPLE };
+enum origin { FROM_DECK, FROM_URN, FROM_TOP, FROM_BOTTOM, FROM_SAMPLE, FROM_GRAPH, FROM_CACHE };
 
 static const struct {
 	enum origin origin;
@@ -25,6 +25,8 @@ static const struct {
 	[CN_STRATEGY_DISTANCE] = { FROM_SAMPLE, CN_WAY_DISTANCE, "mine-distance" },
 	[CN_STRATEGY_STRATA] = { FROM_TOP, CN_WAY_STRATA, "mine-strata" },
 	[CN_STRATEGY_DIVERSE] = { FROM_TOP, CN_WAY_MMR, "mine-diverse" },
+	[CN_STRATEGY_CACHED] = { FROM_CACHE, CN_WAY_RANDOM, "mine-cached" },
+	[CN_STRATEGY_NEIGHBOURS] = { FROM_GRAPH, CN_WAY_RANDOM, "mine-neighbours" },
 };
 
 #define SAMPLE 1024	/* candidates of distance, unless told */
@@ -58,8 +60,7 @@ compares(const struct cn_selector_config *c, enum cn_strategy kind)
 {
 	const enum origin origin = origin_of(c, kind);
 
-	return (origin != FROM_DECK && origin != FROM_URN) || c->guard.max_score <= 1 || c->guard.min_score >= -1 ||
-		cn_guard_relative(&c->guard);
+	return (origin != FROM_DECK && origin != FROM_URN) || cn_guard_needs_scores(&c->guard);
 }
 
 static bool
@@ -99,7 +100,7 @@ cn_selector_ranks(const struct cn_selector_config *c)
 static bool
 needs_rows(const struct cn_selector_config *c, enum cn_strategy kind)
 {
-	return !ranks(c, kind) || cn_way_compares(way_of(c, kind));
+	return !ranks(c, kind) || cn_way_compares(way_of(c, kind)) || c->lists;
 }
 
 bool
@@ -108,11 +109,40 @@ cn_selector_needs_rows(const struct cn_selector_config *c)
 	return c->policy == CN_SHORT_RESAMPLE || any(c, needs_rows);
 }
 
+static bool
+needs_cosine(const struct cn_selector_config *c, enum cn_strategy kind)
+{
+	const enum cn_way way = way_of(c, kind);
+	const enum origin origin = origin_of(c, kind);
+
+	return cn_way_compares(way) || way == CN_WAY_DISTANCE || origin == FROM_GRAPH || origin == FROM_BOTTOM || c->lists;
+}
+
+bool
+cn_selector_needs_cosine(const struct cn_selector_config *c)
+{
+	return any(c, needs_cosine);
+}
+
+size_t
+cn_selector_depth(const struct cn_selector_config *c)
+{
+	size_t most = 1;
+
+	for (int kind = 0; kind < CN_STRATEGIES; kind++) {
+		const size_t depth = cn_candidates_depth(c, way_of(c, (enum cn_strategy)kind), c->k);
+
+		if (cn_mixture_has(&c->mixture, (enum cn_strategy)kind) && ranks(c, (enum cn_strategy)kind) && depth > most)
+			most = depth;
+	}
+	return most;
+}
+
 /* A search holds its list, its hits and, from the far end, the query turned round; picks come out of it. */
 size_t
 cn_selector_bytes(const struct cn_selector_config *c, size_t dim)
 {
-	const size_t depth = cn_candidates_depth(c, CN_WAY_RANDOM, c->k);
+	const size_t depth = cn_selector_depth(c);
 
 	return cn_topk_bytes(depth) + depth * sizeof(struct cn_topk_hit) + dim * sizeof(float) +
 		c->k * sizeof(struct cn_pick) + 3 * CN_TOPK_REASONS * sizeof(uint32_t);
@@ -133,7 +163,7 @@ run_part(const struct cn_selector *s, enum cn_strategy kind, const struct cn_anc
 	const enum origin origin = origin_of(c, kind);
 	struct cn_selector own = *s;
 	struct cn_job job = {
-		.strategy = &own, .kind = kind, .anchors = a, .filter = s->filter, .span = c->span[span], .urn = s->urn ? s->urn + span : NULL,
+		.strategy = &own, .kind = kind, .anchors = a, .filter = s->filter, .span = c->span[span], .number = span,
 		.k = k, .picks = tally->picks + at, .rule = CN_RULE_FIRST + (uint32_t)kind, .way = way_of(c, kind),
 		.purpose = kinds[kind].purpose, .dropped = tally->dropped,
 	};
@@ -148,6 +178,10 @@ run_part(const struct cn_selector *s, enum cn_strategy kind, const struct cn_anc
 		return cn_candidates_deal(&job, 0, err);
 	case FROM_URN:
 		return cn_candidates_urn(&job, err);
+	case FROM_CACHE:
+		return cn_candidates_cache(&job, err);
+	case FROM_GRAPH:
+		return cn_candidates_walk(&job, err);
 	case FROM_SAMPLE:
 		return cn_candidates_deal(&job, c->sample ? c->sample : SAMPLE, err);
 	default:

@@ -11,9 +11,11 @@
  *	softmax, simans, strata, diverse (mmr)
  *	            by these ways from the most similar rows
  *	distance    by this way from a random sample of the bank
+ *	neighbours  by chance from the rows some steps away in the graph of nearest rows
+ *	cached      by chance from a cache of each id, which keeps what is hard (cache.h)
  *
- * A choice is a function of the anchor's row and the bank alone: it depends neither on the other
- * anchors, nor on threads or BLAS.
+ * A choice is a function of the anchor's row and the bank alone (of cached: and of what its id met before): it depends
+ * neither on the other anchors, nor on threads or BLAS.
  */
 #ifndef CN_MINE_SELECTOR_H
 #define CN_MINE_SELECTOR_H
@@ -23,11 +25,12 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "mine/cache.h"
 #include "mine/choose.h"
 #include "mine/filter.h"
 #include "mine/mixture.h"
 #include "mine/segments.h"
-#include "mine/urn.h"
+#include "mine/layout.h"
 
 /* What happens to an anchor for which fewer than k rows are allowed. */
 enum cn_short {
@@ -42,14 +45,6 @@ enum cn_rule { CN_RULE_NONE, CN_RULE_REPEATED, CN_RULE_RESAMPLED, CN_RULE_FIRST 
 
 #define CN_RULE_NAMES "none repeated resampled " CN_STRATEGY_WORDS(" ")
 
-/* A part of the bank that gets its own share of each row's negatives. */
-struct cn_span {
-	uint32_t first, rows;
-	double share;
-};
-
-#define CN_SPANS 16
-
 struct cn_selector_config {
 	struct cn_mixture mixture;
 	size_t k;
@@ -58,6 +53,9 @@ struct cn_selector_config {
 	struct cn_way_config ways;
 	size_t first, end;		/* of the allowed candidates, best first: only those; end 0 = k for top, else max(100, 4 k) */
 	size_t depth;			/* only so many rows at the top of the bank, filters aside; 0 = no limit */
+	size_t near, far;		/* neighbours: so many steps away in the graph */
+	size_t fresh;			/* cached: so many fresh rows come beside those kept */
+	bool lists;			/* search the lists of inverted files, not the whole bank */
 	size_t sample;			/* candidates come from so many random rows; 0 = the whole bank (distance: 1024) */
 	enum cn_short policy;
 	uint64_t seed;
@@ -68,7 +66,7 @@ struct cn_selector_config {
 struct cn_pick {
 	uint32_t row;		/* CN_BANK_NONE = none */
 	uint32_t rank;		/* rows of the bank (of its span) more similar to the anchor; UINT32_MAX where not searched */
-	float score;		/* cosine; 0 where there are no vectors */
+	float score;		/* by the filter's metric; 0 where there are no vectors */
 	float logq;		/* ln of the probability that a single draw takes it; 0 where chance did not decide */
 	uint32_t rule;		/* enum cn_rule */
 };
@@ -84,7 +82,8 @@ struct cn_selector {
 	struct cn_selector_config config;
 	struct cn_filter filter;	/* bank and what applies to all anchors */
 	const struct cn_segments *segments;	/* the bank's vectors, for strategies that search it */
-	const struct cn_urn *urn;	/* (spans) for frequency */
+	const struct cn_layout *layout;	/* for frequency, neighbours, lists */
+	struct cn_cache *cache;		/* (spans) for cached: changed by each call */
 	struct cn_pool *pool;		/* may be NULL */
 };
 
@@ -96,6 +95,12 @@ bool cn_selector_draws(const struct cn_selector_config *config);
 
 /* Whether vectors of the bank are needed by row, be it for a score to tell, so that it must be in memory. */
 bool cn_selector_needs_rows(const struct cn_selector_config *config);
+
+/* Whether this works with cosines only. */
+bool cn_selector_needs_cosine(const struct cn_selector_config *config);
+
+/* How many ranks a search goes down, at most. */
+size_t cn_selector_depth(const struct cn_selector_config *config);
 
 /* The most bytes that are held for each anchor while it is worked on, for vectors of dim numbers. */
 size_t cn_selector_bytes(const struct cn_selector_config *config, size_t dim);

@@ -138,8 +138,8 @@ $3"
 	ok "cn-embed -q --pos -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o p.cns"
 	cn-cat --chunk-rows 7 p.cns -o small.cns
 	for s in random hard semihard easy softmax simans distance strata diverse 'hard --pick apart --diversity 0.01' 'diverse --pick dpp' \
-		'hard --sample 50' 'random --max-score 0.9 --min-score -0.5' 'hard --ranks 5:40 --pick random --margin 0 --near 0.99' \
-		'frequency --weight label --power 1'; do
+		'hard --sample 50' 'random --max-score 0.9 --min-score -0.5' 'hard --ranks 5:40 --pick random --margin 0 --near 0.99' 'hard --metric l2' 'simans --metric dot' \
+		'frequency --weight label --power 1' 'neighbours --hops 1:2' 'hard --index ivf --recall 0.8' 'random --cluster same' 'hard --cluster next' 'cached --cache 9 --fresh 7'; do
 		ok "cn-mine -q -T1 --strategy $s --k 5 --bank p.cns p.cns -o a && cn-mine -q -T3 --strategy $s --k 5 --bank small.cns small.cns -o b"
 		[ "$(cn-info a | grep 'data root')" = "$(cn-info b | grep 'data root')" ]
 	done
@@ -256,4 +256,56 @@ print(abs(numpy.sort(c, 1)[:, :3] - i["neg_score"]).max() < 1e-5, (i["neg_rank"]
 	[ "$(mined --k 3 --ranks 1:3 | head -n 1)" = '14 15 -' ]	# range_min=1, range_max=3
 	width=16
 	[ "$(mined --k 2 --ranks 1:4 --pick random | head -n 1 | tr ' ' '\n' | sort -u | tr -d '\n' | tr -d '14581')" = '' ]
+}
+
+@test "mine: neighbours are so many steps away, clusters are kept to or left" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine -q --strategy neighbours --neighbours 3 --hops 1:1 --k 3 --short pad --bank $z $z -o n && cn-mine -q --k 3 --bank $z $z -o h"
+	# one step: the 3 nearest, and those of whose 3 nearest the row is
+	paste -d ' ' <(column n id -t u8 -w8) <(column n neg_id -t u8 -w24) >near
+	paste -d ' ' <(column h id -t u8 -w8) <(column h neg_id -t u8 -w24) >edges
+	awk 'NR == FNR { for (i = 2; i <= 4; i++) e[$1, $i] = e[$i, $1] = 1; next } { for (i = 2; i <= 4; i++) if (!e[$1, $i]) exit 1 }' edges near
+	ok "cn-mine -q --strategy neighbours --neighbours 3 --hops 2:2 --k 3 --bank $z $z -o t"
+	paste -d ' ' <(column t id -t u8 -w8) <(column t neg_id -t u8 -w24) |
+		awk 'NR == FNR { for (i = 2; i <= 4; i++) e[$1, $i] = e[$i, $1] = 1; next } { for (i = 2; i <= 4; i++) if ($i < 1e19 && e[$1, $i]) exit 1 }' edges -
+	# the same clusters, kept to and left: the nearest of both together are the nearest
+	for c in same other; do ok "cn-mine -q --cluster $c --clusters 6 --k 3 --bank $z $z -o $c"; done
+	paste -d ' ' <(column same neg_score -t f4 -w12) <(column other neg_score -t f4 -w12) <(column h neg_score -t f4 -w12) |
+		awk '{ n = split($1 " " $2 " " $3 " " $4 " " $5 " " $6, s, " "); for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++)
+			if (s[j] > s[i]) { t = s[i]; s[i] = s[j]; s[j] = t } if (s[1] != $7 || s[2] != $8 || s[3] != $9) bad++ } END { exit bad > 0 }'
+}
+
+@test "mine: lists of an inverted file find what was asked for, all of them everything" {
+	ok "cn-import demo -n 3000 --size 16 -o d.cns && cn-embed -q -m $CN_FIXTURES/model.safetensors d.cns -o z.cns"
+	ok 'cn-mine -q --k 10 --bank z.cns z.cns -o exact && cn-mine -q --k 10 --index ivf --probes 99999 --bank z.cns z.cns -o all'
+	cmp <(column exact neg_id -t u8 -w80) <(column all neg_id -t u8 -w80)
+	ok 'cn-mine -q --k 10 --index ivf --recall 0.9 --bank z.cns z.cns -o most'
+	paste -d ' ' <(column exact neg_id -t u8 -w80) <(column most neg_id -t u8 -w80) |
+		awk '{ split("", e); for (i = 1; i <= 10; i++) e[$i] = 1; for (i = 11; i <= 20; i++) n += $i in e } END { exit n < 0.87 * 10 * NR || n == 10 * NR }'
+	refuses 2 'cn-mine --hops 0:2 --bank z.cns z.cns -o n' '--hops'
+	refuses 2 'cn-mine --hops 3:2 --bank z.cns z.cns -o n' '--hops'
+	refuses 2 'cn-mine --batch 50 --index ivf z.cns -o n' 'need a --bank'
+}
+
+@test "mine: a cache gets harder from epoch to epoch, however the stream is cut" {
+	ok "cn-augment --epochs 6 --crop 0.9,1 $CN_FIXTURES/demo.cns | cn-embed -q -m $CN_FIXTURES/model.safetensors -o e.cns"
+	ok "cn-mine -q --strategy cached --cache 10 --fresh 10 --temperature 0.01 --k 4 --bank $CN_FIXTURES/z.cns e.cns -o m"
+	ok "cn-cat --chunk-rows 11 e.cns | cn-mine -q -T3 --strategy cached --cache 10 --fresh 10 --temperature 0.01 --k 4 --bank $CN_FIXTURES/z.cns -o n"
+	cmp <(column m neg_id -t u8 -w32) <(column n neg_id -t u8 -w32)
+	column m neg_id -t u8 -w32 | awk '{ split("", seen); for (i = 1; i <= NF; i++) if (seen[$i]++) exit 1 }'
+	column m neg_score -t f4 -w16 | awk '{ e = int((NR - 1) / 200); s[e] += $1 + $2 + $3 + $4 } END { exit !(s[1] > s[0] && s[5] > s[1]) }'
+}
+
+@test "mine: by inner product and by distance, as numpy counts them" {
+	for metric in dot l2; do
+		ok "cn-mine -q --metric $metric --k 4 --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o m"
+		numpy m 'id z neg_score' "z = i['z'].astype('f8'); c = z @ z.T
+if '$metric' == 'l2': q = (z * z).sum(1); c = 2 * c - q - q[:, None]
+c[numpy.arange(len(c)), numpy.arange(len(c))] = -1e9
+print(abs(-numpy.sort(-c, 1)[:, :4] - i['neg_score']).max() < 1e-4 * abs(z).max() ** 2 * z.shape[1])"
+		[ "$output" = True ]
+		ok "cn-mine -q --metric $metric --memory 12k --k 4 --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o n"
+		cmp m n
+		refuses 2 "cn-mine --metric $metric --strategy diverse --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o n" '--metric cosine'
+	done
 }

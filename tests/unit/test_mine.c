@@ -80,7 +80,7 @@ static void
 identity(const struct cn_bank *bank)
 {
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = (float)CN_GUARD_OFF };
 	const uint64_t pos[ANCHORS] = { [0] = 17 };
 	struct cn_anchors with_pos = anchors;
 
@@ -103,7 +103,7 @@ static int
 is_right(const struct cn_bank *bank, const struct cn_selector_config *config, size_t anchor, const struct cn_pick *pick)
 {
 	const struct cn_anchors anchors = make_anchors();
-	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = (float)CN_GUARD_OFF };
 	const float ceiling = cn_guard_ceiling(&config->guard, pos_score[anchor]);
 
 	for (size_t i = 0; i < config->k && pick[i].row != CN_BANK_NONE; i++) {
@@ -130,7 +130,7 @@ make_selector(const struct cn_bank *bank, enum cn_strategy strategy, size_t k, s
 	static struct cn_segments segments;
 	struct cn_selector s = { .config = { .mixture = cn_mixture_of(strategy), .k = k, .guard = CN_GUARD_NONE,
 		.ways = { 0.1, 10, 0, 0.5, 1.4, 4, 0.5 }, .spans = 1, .span = { { 0, (uint32_t)bank->rows, 1 } } },
-		.filter = { .bank = bank, .near = 2 }, .segments = &segments, .pool = pool };
+		.filter = { .bank = bank, .near = (float)CN_GUARD_OFF }, .segments = &segments, .pool = pool };
 
 	segments = (struct cn_segments){ .bank = bank };
 	return s;
@@ -177,7 +177,7 @@ chance(const struct cn_bank *bank, struct cn_pool *pool)
 	static uint32_t epoch[ANCHORS], used[ROWS];
 	struct cn_mine_counts counts = { 0 };
 	struct cn_err err = { 0 };
-	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = 2 };
+	struct cn_filter filter = { .bank = bank, .anchors = &anchors, .near = (float)CN_GUARD_OFF };
 	double chi2 = 0;
 	int fine = 1;
 
