@@ -122,6 +122,17 @@ cn_batchnorm_apply(const struct cn_layer *l, const float *restrict from, float *
 		}
 }
 
+CN_CLONES void
+cn_batchnorm_add(const struct cn_layer *l, const float *restrict from, float *restrict to)
+{
+	const float *restrict centre = l->centre, *restrict inverse = l->inverse, *restrict gamma = l->gamma, *restrict beta = l->beta;
+	const size_t out = l->out.channels, places = cn_extent_places(&l->out);
+
+	for (size_t p = 0; p < places; p++, from += out, to += out)
+		for (size_t c = 0; c < out; c++)
+			to[c] += (from[c] - centre[c]) * inverse[c] * gamma[c] + beta[c];
+}
+
 /* Sums of a sample by channel: of dy, and of dy times the normed value; four positions as floats, then as doubles. */
 CN_CLONES static void
 sum_slopes(const struct cn_layer *l, const float *restrict y, const float *restrict dy, double *restrict sums)
@@ -170,13 +181,6 @@ static size_t
 tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 {
 	return cn_batchnorm_tensors(l, "", t);
-}
-
-static int
-room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
-{
-	(void)pool;
-	return cn_batchnorm_room(l, n, err);
 }
 
 static void
@@ -244,5 +248,5 @@ backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *d
 }
 
 const struct cn_layer_kind cn_bn_kind = {
-	.word = "bn", .grammar = "", .tensors = tensors, .room = room, .forward = forward, .backward = backward,
+	.word = "bn", .grammar = "", .tensors = tensors, .room = cn_batchnorm_room, .forward = forward, .backward = backward,
 };

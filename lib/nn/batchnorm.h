@@ -14,10 +14,11 @@ size_t cn_batchnorm_tensors(struct cn_layer *layer, const char *norm, struct cn_
 /* Memory for n samples' sums.  0 or -1. */
 int cn_batchnorm_room(struct cn_layer *layer, size_t n, struct cn_err *err);
 
-/* Forward: sums of sample i, whose map is y; then what all are normed by; then each sample, with relu cut off below 0. */
+/* Forward: sums of sample i, whose map is y; then what all are normed by; then each sample, with relu cut off below 0, or added. */
 void cn_batchnorm_sum(const struct cn_layer *layer, const float *y, size_t i);
 void cn_batchnorm_settle(struct cn_layer *layer, size_t n, bool learning);
 void cn_batchnorm_apply(const struct cn_layer *layer, const float *from, float *to);
+void cn_batchnorm_add(const struct cn_layer *layer, const float *from, float *to);
 
 /* Backward: sums of sample i; (cn_layer_slopes;) then dy becomes the gradient before the norm, share = 1 / positions of all. */
 void cn_batchnorm_slopes(const struct cn_layer *layer, const float *y, const float *dy, size_t i);

@@ -81,17 +81,17 @@ plain_tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 	return 2;
 }
 
-int
-cn_conv_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err)
+static size_t
+matrix(const struct cn_layer *layer)
 {
-	const size_t out = layer->out.channels, matrix = taps(layer) * out;
+	return taps(layer) * layer->out.channels;
+}
 
-	if (!layer->packed) {
-		layer->packed = cn_mem_array(matrix, sizeof(float), err);
-		layer->split = cn_mem_array(CN_LAYER_PARTS * matrix, sizeof(float), err);
-		layer->columns = cn_mem_array(cn_pool_threads(pool) * group_size(layer, true) * positions(layer),
-			taps(layer) * sizeof(float), err);
-	}
+int
+cn_conv_room(struct cn_layer *layer, size_t n, struct cn_err *err)
+{
+	if (!layer->packed)
+		layer->packed = cn_mem_array(matrix(layer), sizeof(float), err);
 	if (n > layer->room && layer->gamma) {
 		cn_mem_free(layer->y);
 		layer->y = cn_mem_array(n, cn_extent_count(&layer->out) * sizeof(float), err);
@@ -114,7 +114,15 @@ pack(const struct cn_layer *layer)
 static float *
 columns_of(const struct cn_layer *layer, size_t worker)
 {
-	return layer->columns + worker * group_size(layer, true) * positions(layer) * taps(layer);
+	return layer->scratch + worker * group_size(layer, true) * positions(layer) * taps(layer);
+}
+
+/* The columns of each worker, then the parts of the gradient. */
+size_t
+cn_conv_scratch(const struct cn_layer *layer, size_t n, size_t threads)
+{
+	(void)n;
+	return threads * group_size(layer, true) * positions(layer) * taps(layer) + CN_LAYER_PARTS * matrix(layer);
 }
 
 /* See cn_conv_taps. */
@@ -161,7 +169,8 @@ gather(const struct cn_layer *l, const float *restrict columns, float *restrict 
 {
 	const size_t c = l->in.channels, row = l->kernel * c;
 
-	memset(dx, 0, cn_extent_count(&l->in) * sizeof(float));
+	if (!l->adds)
+		memset(dx, 0, cn_extent_count(&l->in) * sizeof(float));
 	for (size_t oy = 0; oy < l->out.height; oy++)
 		for (size_t ox = 0; ox < l->out.width; ox++)
 			for (size_t ky = 0; ky < l->kernel; ky++, columns += row) {
@@ -211,15 +220,31 @@ add_bias(void *context, size_t i, size_t worker)
 			y[p + c] += job->layer->bias[c];
 }
 
-void
-cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
+static void
+convolve(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = group_size(l, way.together) };
 
 	pack(l);
 	cn_pool_run(pool, cn_pool_parts(n, job.group), convolve_group, &job);
+}
+
+void
+cn_conv_before_norm(struct cn_layer *l, const float *x, size_t n, struct cn_layer_way way, struct cn_pool *pool)
+{
+	convolve(l, x, NULL, n, way, pool);
+	cn_batchnorm_settle(l, n, way.learning);
+}
+
+void
+cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
+{
+	struct cn_layer_job job = { .layer = l, .y = y };
+
 	if (l->gamma)
-		cn_batchnorm_settle(l, n, way.learning);
+		cn_conv_before_norm(l, x, n, way, pool);
+	else
+		convolve(l, x, y, n, way, pool);
 	cn_pool_run(pool, n, l->gamma ? norm : add_bias, &job);
 }
 
@@ -282,34 +307,35 @@ back_part(void *context, size_t part, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const struct cn_layer *l = job->layer;
-	const size_t groups = cn_pool_parts(job->n, job->group), matrix = taps(l) * l->out.channels;
-	float *dpacked = l->split + part * matrix;
+	const size_t groups = cn_pool_parts(job->n, job->group);
+	float *dpacked = job->split + part * matrix(l);
 
-	memset(dpacked, 0, matrix * sizeof(float));
+	memset(dpacked, 0, matrix(l) * sizeof(float));
 	for (size_t i = groups * part / CN_LAYER_PARTS; i < groups * (part + 1) / CN_LAYER_PARTS; i++)
 		back_group(job, i, dpacked, columns_of(l, worker));
 }
 
 /* The parts' sums, in order, to dweight (out, in, taps). */
 static void
-unpack(const struct cn_layer *l)
+unpack(const struct cn_layer *l, float *split)
 {
-	const size_t in = l->in.channels, out = l->out.channels, area = l->kernel * l->kernel, matrix = taps(l) * out;
+	const size_t in = l->in.channels, out = l->out.channels, area = l->kernel * l->kernel;
 
 	for (size_t part = 1; part < CN_LAYER_PARTS; part++)
-		for (size_t i = 0; i < matrix; i++)
-			l->split[i] += l->split[part * matrix + i];
+		for (size_t i = 0; i < matrix(l); i++)
+			split[i] += split[part * matrix(l) + i];
 	for (size_t o = 0; o < out; o++)
 		for (size_t i = 0; i < in; i++)
 			for (size_t k = 0; k < area; k++)
-				l->dweight[(o * in + i) * area + k] = l->split[(k * in + i) * out + o];
+				l->dweight[(o * in + i) * area + k] = split[(k * in + i) * out + o];
 }
 
 void
 cn_conv_backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n,
 	struct cn_pool *pool)
 {
-	struct cn_layer_job job = { .layer = l, .x = x, .out = y, .dy = dy, .dx = dx, .n = n, .group = group_size(l, true) };
+	struct cn_layer_job job = { .layer = l, .x = x, .out = y, .dy = dy, .dx = dx, .n = n, .group = group_size(l, true),
+		.split = columns_of(l, cn_pool_threads(pool)) };
 
 	cn_pool_run(pool, n, cut, &job);
 	if (l->gamma)
@@ -317,15 +343,17 @@ cn_conv_backward(struct cn_layer *l, const float *x, const float *y, float *dy, 
 	else
 		bias_slope(l, n);
 	cn_pool_run(pool, CN_LAYER_PARTS, back_part, &job);
-	unpack(l);
+	unpack(l, job.split);
 }
 
 const struct cn_layer_kind cn_conv_kind = {
 	.word = "conv", .grammar = ":C[/S][xK]", .most = CN_LAYER_WIDEST, .most_times = CN_LAYER_LONGEST, .strides = true,
-	.fit = fit, .tensors = conv_tensors, .room = cn_conv_room, .forward = cn_conv_forward, .backward = cn_conv_backward,
+	.fit = fit, .tensors = conv_tensors, .room = cn_conv_room, .scratch = cn_conv_scratch,
+	.forward = cn_conv_forward, .backward = cn_conv_backward,
 };
 
 const struct cn_layer_kind cn_plain_kind = {
 	.word = "plain", .grammar = ":C[/S][xK]", .most = CN_LAYER_WIDEST, .most_times = CN_LAYER_LONGEST, .strides = true,
-	.fit = fit, .tensors = plain_tensors, .room = cn_conv_room, .forward = cn_conv_forward, .backward = cn_conv_backward,
+	.fit = fit, .tensors = plain_tensors, .room = cn_conv_room, .scratch = cn_conv_scratch,
+	.forward = cn_conv_forward, .backward = cn_conv_backward,
 };

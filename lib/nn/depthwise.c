@@ -40,10 +40,9 @@ tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 }
 
 static int
-room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
+room(struct cn_layer *l, size_t n, struct cn_err *err)
 {
 	(void)n;
-	(void)pool;
 	if (l->packed)
 		return 0;
 	l->packed = cn_mem_array(taps(l), l->in.channels * sizeof(float), err);

@@ -45,9 +45,8 @@ tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 }
 
 static int
-room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
+room(struct cn_layer *l, size_t n, struct cn_err *err)
 {
-	(void)pool;
 	if (n <= l->room)
 		return 0;
 	cn_mem_free(l->centre);

@@ -134,9 +134,15 @@ cn_layer_slopes(struct cn_layer *l, size_t n)
 }
 
 int
-cn_layer_room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
+cn_layer_room(struct cn_layer *l, size_t n, struct cn_err *err)
 {
-	return l->kind->room ? l->kind->room(l, n, pool, err) : 0;
+	return l->kind->room ? l->kind->room(l, n, err) : 0;
+}
+
+size_t
+cn_layer_scratch(const struct cn_layer *l, size_t n, const struct cn_pool *pool)
+{
+	return l->kind->scratch ? l->kind->scratch(l, n, cn_pool_threads(pool)) : 0;
 }
 
 void
@@ -169,7 +175,5 @@ cn_layer_release(struct cn_layer *l)
 	cn_mem_free(l->inverse);
 	cn_mem_free(l->y);
 	cn_mem_free(l->sums);
-	cn_mem_free(l->split);
-	cn_mem_free(l->columns);
 	cn_residual_free(l->block);
 }

@@ -41,6 +41,7 @@ struct cn_layer {
 	double part;			/* dropout: what is set to 0 */
 	size_t kernel;			/* kernel x kernel taps */
 	bool relu;			/* conv: cut off what is negative behind the norm */
+	bool adds;			/* conv: the gradient of x is added to what is there */
 	size_t blocks, width;		/* gn, ln: runs of a sample that are normed together, and their channels */
 	float *weight, *bias;		/* conv, plain: (out, in, kernel, kernel); linear: (out, in); bag, table: (number, out) */
 	float *gamma, *beta;		/* of a norm (out); NULL: plain has none */
@@ -51,9 +52,8 @@ struct cn_layer {
 	float *centre, *inverse;	/* mean and 1 / deviation: of the batch (out), of blocks (n, blocks) */
 	float *y;			/* conv: before the norm (n, out) */
 	double *sums;			/* (n, 2 out); of depthwise by parts */
-	float *split;			/* parts of the gradient of packed */
-	float *columns;			/* per worker */
-	size_t room;			/* samples that y and sums, or a block's maps, hold */
+	size_t room;			/* samples that y and sums, or a block's map, hold */
+	float *scratch;			/* all layers' together, which holds nothing from one call to the next */
 	struct cn_residual *block;	/* residual: what it consists of */
 	struct cn_rng_key key;		/* dropout: where a training is; the place in the batch of the first sample, and the step */
 	uint64_t first, step;
@@ -76,7 +76,8 @@ struct cn_layer_kind {
 	bool tokens;			/* takes them, and only them */
 	int (*fit)(struct cn_layer *layer, const char *word, struct cn_err *err);	/* sets out; the same as in otherwise */
 	size_t (*tensors)(struct cn_layer *layer, struct cn_layer_tensor *tensor);	/* lists them; returns how many */
-	int (*room)(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
+	int (*room)(struct cn_layer *layer, size_t n, struct cn_err *err);
+	size_t (*scratch)(const struct cn_layer *layer, size_t n, size_t threads);	/* numbers of it for n samples */
 	/* as cn_layer_forward and cn_layer_backward; or, of layers that take each sample by itself, parts for the pool, one a sample */
 	void (*forward)(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 	void (*backward)(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool);
@@ -93,6 +94,7 @@ struct cn_layer_job {
 	struct cn_layer *layer;
 	const float *x, *out;
 	float *y, *dy, *dx;
+	float *split;			/* conv: parts of the gradient of packed, behind the columns in the layer's scratch */
 	size_t n, group;		/* samples; of one matrix product */
 	bool learning;
 };
@@ -113,8 +115,9 @@ void cn_layer_add(double *sums, size_t n, size_t width);
 /* Gradients of beta and gamma from the sums of n samples, (n, 2 out): first those of beta. */
 void cn_layer_slopes(struct cn_layer *layer, size_t n);
 
-/* Memory for n samples and a gradient.  0 or -1. */
-int cn_layer_room(struct cn_layer *layer, size_t n, struct cn_pool *pool, struct cn_err *err);
+/* Memory for n samples and a gradient, and numbers of scratch, which is the caller's to give.  0 or -1. */
+int cn_layer_room(struct cn_layer *layer, size_t n, struct cn_err *err);
+size_t cn_layer_scratch(const struct cn_layer *layer, size_t n, const struct cn_pool *pool);
 
 /* x (n, in) to y (n, out). */
 void cn_layer_forward(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);

@@ -34,6 +34,8 @@ struct cn_network {
 	float *out[LAYERS];		/* output of each layer */
 	float *back[2];			/* gradients on the way back, in turn */
 	size_t room, back_room;		/* samples they hold */
+	float *scratch;			/* of all layers */
+	size_t scratch_room;		/* numbers it holds */
 	const float *input;		/* last put forward */
 	size_t n;
 };
@@ -245,6 +247,7 @@ cn_network_free(struct cn_network *net)
 	}
 	cn_mem_free(net->back[0]);
 	cn_mem_free(net->back[1]);
+	cn_mem_free(net->scratch);
 	cn_mem_free(net->parameter);
 	cn_mem_free(net->gradient);
 	cn_mem_free(net->running);
@@ -342,6 +345,26 @@ cn_network_moment(struct cn_network *net, uint64_t seed, uint64_t step, uint64_t
 	}
 }
 
+static int
+make_scratch(struct cn_network *net, size_t n, struct cn_err *err)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < net->layers; i++) {
+		const size_t wanted = cn_layer_scratch(&net->layer[i], n, net->pool);
+
+		most = wanted > most ? wanted : most;
+	}
+	if (most <= net->scratch_room)
+		return 0;
+	cn_mem_free(net->scratch);
+	net->scratch = cn_mem_array(most, sizeof(float), err);
+	net->scratch_room = most;
+	for (size_t i = 0; i < net->layers; i++)
+		net->layer[i].scratch = net->scratch;
+	return err->code ? -1 : 0;
+}
+
 /* Memory for n samples: each layer's output, and two gradients of the largest. */
 static int
 make_room(struct cn_network *net, size_t n, bool training, struct cn_err *err)
@@ -352,7 +375,7 @@ make_room(struct cn_network *net, size_t n, bool training, struct cn_err *err)
 		const size_t size = cn_extent_count(&net->layer[i].out);
 
 		largest = size > largest ? size : largest;
-		if (cn_layer_room(&net->layer[i], n, net->pool, err) != 0)
+		if (cn_layer_room(&net->layer[i], n, err) != 0)
 			return -1;
 		if (n <= net->room)
 			continue;
@@ -365,7 +388,7 @@ make_room(struct cn_network *net, size_t n, bool training, struct cn_err *err)
 	}
 	net->back_room = training && n > net->back_room ? n : net->back_room;
 	net->room = n > net->room ? n : net->room;
-	return err->code ? -1 : 0;
+	return make_scratch(net, n, err);
 }
 
 /* In training frozen layers do what they do in use, but to all samples together. */

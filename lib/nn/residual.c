@@ -1,16 +1,11 @@
 /* residual - the two ways through a block, and back. */
 #include "base/mem.h"
+#include "nn/batchnorm.h"
 #include "nn/conv.h"
 #include "nn/residual.h"
 #include "tensor/clones.h"
 
 #include "base/banned.h"
-
-struct job {
-	const struct cn_layer *layer;
-	const float *a, *b;
-	float *to;
-};
 
 static struct cn_layer
 convolution(struct cn_extent in, struct cn_extent out, size_t stride, size_t kernel, bool relu)
@@ -33,6 +28,7 @@ fit(struct cn_layer *l, const char *word, struct cn_err *err)
 	block->parts = 2;
 	if (l->stride != 1 || l->in.channels != l->out.channels)
 		block->part[block->parts++] = convolution(l->in, l->out, l->stride, 1, false);
+	block->part[CN_RESIDUAL_SHORTCUT].adds = true;
 	return 0;
 }
 
@@ -49,62 +45,95 @@ tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 }
 
 static int
-room(struct cn_layer *l, size_t n, struct cn_pool *pool, struct cn_err *err)
+room(struct cn_layer *l, size_t n, struct cn_err *err)
 {
 	struct cn_residual *block = l->block;
-	const size_t out = cn_extent_count(&l->out) * sizeof(float);
 
 	for (size_t i = 0; i < block->parts; i++)
-		if (cn_conv_room(&block->part[i], n, pool, err) != 0)
+		if (cn_conv_room(&block->part[i], n, err) != 0)
 			return -1;
 	if (n <= l->room)
 		return 0;
-	for (size_t i = 0; i < block->parts; i++) {
-		cn_mem_free(block->map[i]);
-		block->map[i] = cn_mem_array(n, out, err);
-	}
-	for (size_t i = 0; i <= CN_RESIDUAL_SECOND; i++) {
-		cn_mem_free(block->dmap[i]);
-		block->dmap[i] = cn_mem_array(n, out, err);
-	}
-	cn_mem_free(block->dside);
-	block->dside = cn_mem_array(n, cn_extent_count(&l->in) * sizeof(float), err);
+	cn_mem_free(block->map);
+	block->map = cn_mem_array(n, cn_extent_count(&l->out) * sizeof(float), err);
 	l->room = n;
 	return err->code ? -1 : 0;
 }
 
+/* A gradient of the block's own (n, out), then what the convolution takes that takes most. */
+static size_t
+scratch(const struct cn_layer *l, size_t n, size_t threads)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < l->block->parts; i++) {
+		const size_t wanted = cn_conv_scratch(&l->block->part[i], n, threads);
+
+		most = wanted > most ? wanted : most;
+	}
+	return n * cn_extent_count(&l->out) + most;
+}
+
+static void
+lend_scratch(struct cn_layer *l, size_t n)
+{
+	for (size_t i = 0; i < l->block->parts; i++)
+		l->block->part[i].scratch = l->scratch + n * cn_extent_count(&l->out);
+}
+
+/* to = the greater of to + from and 0. */
 CN_CLONES static void
-join(const float *restrict a, const float *restrict b, float *restrict to, size_t n)
+join(const float *restrict from, float *restrict to, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		const float sum = a[i] + b[i];
+		const float sum = to[i] + from[i];
 
 		to[i] = sum > 0 ? sum : 0;
 	}
 }
 
+CN_CLONES static void
+cut(float *restrict x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = x[i] > 0 ? x[i] : 0;
+}
+
+static bool
+has_shortcut(const struct cn_layer *l)
+{
+	return l->block->parts > CN_RESIDUAL_SHORTCUT;
+}
+
 static void
 join_sample(void *context, size_t i, size_t worker)
 {
-	const struct job *job = context;
+	const struct cn_layer_job *job = context;
+	const struct cn_layer *second = &job->layer->block->part[CN_RESIDUAL_SECOND], *shortcut = second + 1;
 	const size_t size = cn_extent_count(&job->layer->out);
+	float *y = job->y + i * size;
 
 	(void)worker;
-	join(job->a + i * size, job->b + i * size, job->to + i * size, size);
+	cn_batchnorm_apply(second, second->y + i * size, y);
+	if (!has_shortcut(job->layer)) {
+		join(job->x + i * size, y, size);
+		return;
+	}
+	cn_batchnorm_add(shortcut, shortcut->y + i * size, y);
+	cut(y, size);
 }
 
 static void
 forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
-	struct cn_residual *block = l->block;
-	struct job job = { l, block->map[CN_RESIDUAL_SECOND], x, y };
+	struct cn_layer *part = l->block->part;
+	struct cn_layer_job job = { .layer = l, .x = x, .y = y };
 
-	cn_conv_forward(&block->part[CN_RESIDUAL_FIRST], x, block->map[CN_RESIDUAL_FIRST], n, way, pool);
-	cn_conv_forward(&block->part[CN_RESIDUAL_SECOND], block->map[CN_RESIDUAL_FIRST], block->map[CN_RESIDUAL_SECOND], n, way, pool);
-	if (block->parts > CN_RESIDUAL_SHORTCUT) {
-		job.b = block->map[CN_RESIDUAL_SHORTCUT];
-		cn_conv_forward(&block->part[CN_RESIDUAL_SHORTCUT], x, block->map[CN_RESIDUAL_SHORTCUT], n, way, pool);
-	}
+	lend_scratch(l, n);
+	cn_conv_forward(&part[CN_RESIDUAL_FIRST], x, l->block->map, n, way, pool);
+	cn_conv_before_norm(&part[CN_RESIDUAL_SECOND], l->block->map, n, way, pool);
+	if (has_shortcut(l))
+		cn_conv_before_norm(&part[CN_RESIDUAL_SHORTCUT], x, n, way, pool);
 	cn_pool_run(pool, n, join_sample, &job);
 }
 
@@ -119,11 +148,11 @@ part(const float *restrict y, float *restrict dy, float *restrict copy, size_t n
 static void
 part_sample(void *context, size_t i, size_t worker)
 {
-	const struct job *job = context;
+	const struct cn_layer_job *job = context;
 	const size_t size = cn_extent_count(&job->layer->out);
 
 	(void)worker;
-	part(job->a + i * size, job->to + i * size, job->layer->block->dmap[CN_RESIDUAL_SECOND] + i * size, size);
+	part(job->out + i * size, job->dy + i * size, job->layer->scratch + i * size, size);
 }
 
 CN_CLONES static void
@@ -136,31 +165,28 @@ add(const float *restrict from, float *restrict to, size_t n)
 static void
 add_sample(void *context, size_t i, size_t worker)
 {
-	const struct job *job = context;
+	const struct cn_layer_job *job = context;
 	const size_t size = cn_extent_count(&job->layer->in);
 
 	(void)worker;
-	add(job->a + i * size, job->to + i * size, size);
+	add(job->dy + i * size, job->dx + i * size, size);
 }
 
 static void
 backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
 {
-	struct cn_residual *block = l->block;
-	float *const *map = block->map, *const *dmap = block->dmap;
-	const bool through = block->parts > CN_RESIDUAL_SHORTCUT;
-	struct job job = { l, y, NULL, dy };
+	struct cn_layer *part = l->block->part;
+	struct cn_layer_job job = { .layer = l, .out = y, .dy = dy, .dx = dx };
+	float *dmap = l->scratch;
 
+	lend_scratch(l, n);
 	cn_pool_run(pool, n, part_sample, &job);
-	cn_conv_backward(&block->part[CN_RESIDUAL_SECOND], map[CN_RESIDUAL_FIRST], map[CN_RESIDUAL_SECOND], dmap[CN_RESIDUAL_SECOND],
-		dmap[CN_RESIDUAL_FIRST], n, pool);
-	cn_conv_backward(&block->part[CN_RESIDUAL_FIRST], x, map[CN_RESIDUAL_FIRST], dmap[CN_RESIDUAL_FIRST], dx, n, pool);
-	if (through)
-		cn_conv_backward(&block->part[CN_RESIDUAL_SHORTCUT], x, map[CN_RESIDUAL_SHORTCUT], dy, dx ? block->dside : NULL, n, pool);
-	if (!dx)
-		return;
-	job = (struct job){ l, through ? block->dside : dy, NULL, dx };
-	cn_pool_run(pool, n, add_sample, &job);
+	cn_conv_backward(&part[CN_RESIDUAL_SECOND], l->block->map, NULL, dmap, dmap, n, pool);
+	cn_conv_backward(&part[CN_RESIDUAL_FIRST], x, l->block->map, dmap, dx, n, pool);
+	if (has_shortcut(l))
+		cn_conv_backward(&part[CN_RESIDUAL_SHORTCUT], x, NULL, dy, dx, n, pool);
+	else if (dx)
+		cn_pool_run(pool, n, add_sample, &job);
 }
 
 void
@@ -168,17 +194,13 @@ cn_residual_free(struct cn_residual *block)
 {
 	if (!block)
 		return;
-	for (size_t i = 0; i < CN_RESIDUAL_PARTS; i++) {
+	for (size_t i = 0; i < CN_RESIDUAL_PARTS; i++)
 		cn_layer_release(&block->part[i]);
-		cn_mem_free(block->map[i]);
-	}
-	for (size_t i = 0; i <= CN_RESIDUAL_SECOND; i++)
-		cn_mem_free(block->dmap[i]);
-	cn_mem_free(block->dside);
+	cn_mem_free(block->map);
 	cn_mem_free(block);
 }
 
 const struct cn_layer_kind cn_residual_kind = {
 	.word = "res", .grammar = ":C[/S]", .most = CN_LAYER_WIDEST, .strides = true,
-	.fit = fit, .tensors = tensors, .room = room, .forward = forward, .backward = backward,
+	.fit = fit, .tensors = tensors, .room = room, .scratch = scratch, .forward = forward, .backward = backward,
 };

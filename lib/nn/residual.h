@@ -15,9 +15,7 @@ enum { CN_RESIDUAL_FIRST, CN_RESIDUAL_SECOND, CN_RESIDUAL_SHORTCUT, CN_RESIDUAL_
 struct cn_residual {
 	struct cn_layer part[CN_RESIDUAL_PARTS];
 	size_t parts;			/* 2: the shortcut is x itself */
-	/* (n, ...) outputs of the parts, and gradients */
-	float *map[CN_RESIDUAL_PARTS], *dmap[CN_RESIDUAL_SECOND + 1];
-	float *dside;			/* of x by way of the shortcut */
+	float *map;			/* (n, out) between the convolutions */
 };
 
 /* Accepts NULL. */
