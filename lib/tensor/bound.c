@@ -70,12 +70,14 @@ cn_bound_ceiling(enum cn_bound_metric metric, size_t d, double q, double b, doub
 }
 
 /* a + b as a float that is not greater, whatever the rounding of a and b. */
-static float
+static inline float
 below(double a, double b)
 {
-	const double less = a + b - (fabs(a) + fabs(b)) * 0x1p-22 - 0x1p-140;
+	const double less = a + b - ((fabs(a) + fabs(b)) * 0x1p-22 + 0x1p-140);
 
-	return less < -FLT_MAX || isnan(less) ? -INFINITY : less > FLT_MAX ? FLT_MAX : (float)less;
+	if (fabs(less) <= FLT_MAX)
+		return (float)less;
+	return less > 0 ? FLT_MAX : -INFINITY;
 }
 
 float
@@ -86,14 +88,9 @@ cn_bound_value(const struct cn_bound *bound, float score)
 	return below(bound->unit * score, bound->low);
 }
 
-float
-cn_bound_least(const struct cn_bound *bound, float value)
+void
+cn_bound_scores(const struct cn_bound *bound, float low, float high, float *least, float *most)
 {
-	return below(value * bound->per_unit, -bound->high * bound->per_unit);
-}
-
-float
-cn_bound_most(const struct cn_bound *bound, float value)
-{
-	return -below(-value * bound->per_unit, bound->low * bound->per_unit);
+	*least = below(low * bound->per_unit, -bound->high * bound->per_unit);
+	*most = -below(-high * bound->per_unit, bound->low * bound->per_unit);
 }

@@ -42,8 +42,7 @@ struct cn_bound cn_bound_ceiling(enum cn_bound_metric metric, size_t d, double q
 /* Values below this belong to scores less than score for certain. */
 float cn_bound_value(const struct cn_bound *bound, float score);
 
-/* The least and the greatest score that a row of this value can have; infinite if nothing is known. */
-float cn_bound_least(const struct cn_bound *bound, float value);
-float cn_bound_most(const struct cn_bound *bound, float value);
+/* The least and the greatest score that a row can have, of values low and high; infinite if nothing is known. */
+void cn_bound_scores(const struct cn_bound *bound, float low, float high, float *least, float *most);
 
 #endif

@@ -4,6 +4,11 @@
 
 #include "tensor/quantise.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 #include "base/banned.h"
 
 enum { PANEL = CN_QUANTISE_PANEL, GROUP = CN_QUANTISE_GROUP, RUN = 4 };
@@ -35,8 +40,6 @@ product_plain(const struct product *p)
 }
 
 #ifdef __x86_64__
-#include <cpuid.h>
-#include <immintrin.h>
 
 static inline int32_t
 run_at(const int8_t *code)

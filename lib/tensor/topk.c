@@ -22,23 +22,24 @@
 #include "tensor/clones.h"
 #include "tensor/kernel.h"
 #include "tensor/quantise.h"
+#include "tensor/sieve.h"
 #include "tensor/topk.h"
 #include "tensor/toplist.h"
 
 #include "base/banned.h"
 
-#define TILE 1024		/* rows of the bank that are valued together; a multiple of BLOCK and of two panels */
+#define TILE 1024		/* rows of the bank that are valued together; a multiple of two panels */
 #define SLAB_TILES 128		/* tiles that are measured together, then searched for all queries; at most */
 #define SLAB_BYTES (16 << 20)	/* of quantised rows, about */
 #define QUERY_TILE 128		/* queries that are valued together, at most; a multiple of GROUP */
-#define BLOCK 32		/* values looked at together */
+#define STRIDE 256		/* values that are compared before the threshold may rise */
 #define GROUP CN_QUANTISE_GROUP
 #define PANEL CN_QUANTISE_PANEL
 #define PANELS (TILE / PANEL)
 #define FEW_QUERIES 64		/* not worth quantising a bank for */
 #define IN_VAIN 16		/* one row of so many may be scored in vain */
 #define REST 15			/* tiles */
-#define AHEAD 4			/* rows that are fetched before they are scored */
+#define AHEAD 8			/* rows that are fetched before they are scored */
 
 struct worker {
 	float *value;			/* (QUERY_TILE, TILE) */
@@ -168,17 +169,6 @@ note_exactly(struct cn_topk *t, struct worker *w, size_t query, size_t row)
 		note(t, w, query, row, score, score);
 }
 
-/* Whether any of BLOCK values reaches threshold; a NaN does. */
-CN_CLONES static int
-block_reaches(const float *value, float threshold)
-{
-	int below = 0;
-
-	for (size_t i = 0; i < BLOCK; i++)
-		below += value[i] < threshold;
-	return below < BLOCK;
-}
-
 /* What the first pass found for one query and the rows of a tile. */
 struct values {
 	const float *value;
@@ -192,10 +182,12 @@ struct values {
 static void
 weigh(struct cn_topk *t, struct worker *w, const struct values *v, size_t i)
 {
-	const float most = cn_bound_most(&v->bound, v->value[i]);
-	const float least = cn_bound_least(&v->bound, v->value[i] - v->margin * v->scale[i]);
 	const float *ceiling = t->c.rule.ceiling, *floor = t->c.rule.floor;
+	float least, most;
 
+	cn_bound_scores(&v->bound, v->value[i] - v->margin * v->scale[i], v->value[i], &least, &most);
+	if (most < t->list[v->query].floor)
+		return;
 	if (ceiling && least > ceiling[v->query])
 		t->above[v->query]++;
 	else if (isinf(least) || (ceiling && most > ceiling[v->query]) || (floor && least < floor[v->query]))
@@ -208,21 +200,15 @@ weigh(struct cn_topk *t, struct worker *w, const struct values *v, size_t i)
 static void
 scan(struct cn_topk *t, struct worker *w, const struct values *v)
 {
-	const struct cn_toplist *list = t->list + v->query;
-	float floor = list->floor, threshold = cn_bound_value(&v->bound, floor);
+	uint32_t reach[STRIDE];
 
-	for (size_t from = 0; from < v->rows && !w->err.code; from += BLOCK) {
-		const size_t end = from + BLOCK < v->rows ? from + BLOCK : v->rows;
+	for (size_t from = 0; from < v->rows && !w->err.code; from += STRIDE) {
+		const float threshold = cn_bound_value(&v->bound, t->list[v->query].floor);
+		const size_t rows = v->rows - from < STRIDE ? v->rows - from : STRIDE;
+		const size_t n = cn_sieve_values(v->value + from, rows, threshold, reach);
 
-		if (end == from + BLOCK && !block_reaches(v->value + from, threshold))
-			continue;
-		for (size_t i = from; i < end; i++)
-			if (!(v->value[i] < threshold))
-				weigh(t, w, v, i);
-		if (list->floor > floor) {
-			floor = list->floor;
-			threshold = cn_bound_value(&v->bound, floor);
-		}
+		for (size_t i = 0; i < n; i++)
+			weigh(t, w, v, from + reach[i]);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tensor/clones.h"
 #include "tensor/toplist.h"
 
 #include "base/banned.h"
@@ -28,12 +29,6 @@ score_of(uint64_t key)
 	bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
 	memcpy(&score, &bits, sizeof score);
 	return score;
-}
-
-static uint64_t
-least_key(const struct cn_toplist_entry *e)
-{
-	return (uint64_t)e->least << 32 | (uint32_t)e->most;
 }
 
 float
@@ -65,76 +60,108 @@ cn_toplist_set(struct cn_toplist_entry *entry, float score)
 static size_t
 capacity_of(size_t k)
 {
-	return 2 * k + 32;
+	return 3 * k + 64;
 }
 
 size_t
 cn_toplist_bytes(size_t k)
 {
-	return sizeof(struct cn_toplist) + capacity_of(k) * sizeof(struct cn_toplist_entry);
+	return sizeof(struct cn_toplist) + capacity_of(k) * (sizeof(struct cn_toplist_entry) + sizeof(uint32_t));
+}
+
+static int
+make_room(struct cn_toplist *list, struct cn_err *err)
+{
+	cn_mem_grow((void **)&list->entry, &list->entry_room, list->capacity, sizeof *list->entry, err);
+	return cn_mem_grow((void **)&list->number, &list->number_room, list->capacity, sizeof *list->number, err);
 }
 
 int
 cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_err *err)
 {
 	*list = (struct cn_toplist){ .k = k, .capacity = capacity_of(k), .floor = floor };
-	return cn_mem_grow((void **)&list->entry, &list->room, list->capacity, sizeof *list->entry, err);
+	return make_room(list, err);
 }
 
 void
 cn_toplist_release(struct cn_toplist *list)
 {
 	cn_mem_free(list->entry);
+	cn_mem_free(list->number);
 	*list = (struct cn_toplist){ 0 };
 }
 
 int
 cn_toplist_grow(struct cn_toplist *list, struct cn_err *err)
 {
-	if (cn_mem_grow((void **)&list->entry, &list->room, list->capacity * 2, sizeof *list->entry, err) < 0)
-		return -1;
 	list->capacity *= 2;
-	return 0;
+	return make_room(list, err);
 }
 
-static void
-swap(struct cn_toplist_entry *a, struct cn_toplist_entry *b)
+CN_CLONES static size_t
+count_from(const uint32_t *x, size_t n, uint32_t floor)
 {
-	const struct cn_toplist_entry t = *a;
+	uint32_t count = 0;
 
-	*a = *b;
-	*b = t;
+	for (size_t i = 0; i < n; i++)
+		count += x[i] >= floor;
+	return count;
 }
 
-/* The k-th greatest of n least keys (k in 1..n); reorders the entries.  Hoare's selection, median of three. */
-static uint64_t
-select_key(struct cn_toplist_entry *e, size_t n, size_t k)
+CN_CLONES static uint32_t
+least_from(const uint32_t *x, size_t n, uint32_t floor)
 {
-	size_t low = 0, high = n - 1;
+	uint32_t least = UINT32_MAX;
 
-	k--;
-	while (low < high) {
-		const uint64_t a = least_key(e + low), b = least_key(e + low + (high - low) / 2), c = least_key(e + high);
-		const uint64_t pivot = a > b ? (b > c ? b : (a > c ? c : a)) : (a > c ? a : (b > c ? c : b));
-		size_t i = low, j = high;
+	for (size_t i = 0; i < n; i++)
+		least = (x[i] < floor ? UINT32_MAX : x[i]) < least ? x[i] : least;
+	return least;
+}
 
-		for (;;) {
-			while (least_key(e + i) > pivot)
-				i++;
-			while (least_key(e + j) < pivot)
-				j--;
-			if (i >= j)
-				break;
-			swap(e + i++, e + j--);
+/* The k-th greatest of n numbers (k in 1..n).  Halves the range, at most 32 times: counting does not branch. */
+static uint32_t
+select_number(const uint32_t *x, size_t n, size_t k)
+{
+	uint64_t low = 0, high = UINT64_C(1) << 32;	/* at least k reach low, less than k high */
+	size_t count = n;
+
+	while (count != k && high - low > 1) {
+		const uint64_t middle = low + (high - low) / 2;
+		const size_t reach = count_from(x, n, (uint32_t)middle);
+
+		if (reach < k) {
+			high = middle;
+		} else {
+			low = middle;
+			count = reach;
 		}
-		if (i == j && k == i)	/* the pivot stands alone between the two sides */
-			break;
-		if (k < i)
-			high = i - 1;
-		else
-			low = j + 1;
 	}
-	return least_key(e + k);
+	return least_from(x, n, (uint32_t)low);
+}
+
+/* The k-th greatest least key of the rows that count; 0 if there are not so many. */
+static uint64_t
+find_last(struct cn_toplist *list)
+{
+	const struct cn_toplist_entry *e = list->entry;
+	uint32_t *x = list->number, score, row;
+	size_t n = 0, above = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		x[n] = e[i].least;
+		n += !e[i].reason;
+	}
+	if (n < list->k)
+		return 0;
+	score = select_number(x, n, list->k);
+	n = 0;
+	for (size_t i = 0; i < list->n; i++) {		/* of equal scores the smaller row goes first */
+		x[n] = (uint32_t)e[i].most;
+		n += !e[i].reason && e[i].least == score;
+		above += !e[i].reason && e[i].least > score;
+	}
+	row = select_number(x, n, list->k - above);
+	return (uint64_t)score << 32 | row;
 }
 
 /* A row may go if what it is at most stands behind what k rows that count are at least. */
@@ -142,21 +169,18 @@ bool
 cn_toplist_cut(struct cn_toplist *list)
 {
 	struct cn_toplist_entry *e = list->entry;
-	size_t counting = 0, kept = 0;
-	uint64_t last;
+	const uint64_t last = find_last(list);
+	size_t kept = 0;
 
-	for (size_t i = 0; i < list->n; i++)
-		if (!e[i].reason)
-			swap(e + i, e + counting++);
-	if (counting >= list->k) {
-		last = select_key(e, counting, list->k);
-		for (size_t i = 0; i < list->n; i++)
-			if (e[i].most >= last)
-				e[kept++] = e[i];
+	if (last) {
+		for (size_t i = 0; i < list->n; i++) {
+			e[kept] = e[i];
+			kept += e[i].most >= last;
+		}
 		list->n = kept;
 		list->floor = fmaxf(list->floor, score_of(last));
 	}
-	return list->n <= list->k + (list->capacity - list->k) / 2;
+	return list->n <= list->k + (list->capacity - list->k) / 4 * 3;
 }
 
 void

@@ -24,7 +24,8 @@ struct cn_toplist_entry {
 
 struct cn_toplist {
 	struct cn_toplist_entry *entry;
-	size_t k, n, room;
+	uint32_t *number;	/* for cutting */
+	size_t k, n, entry_room, number_room;
 	size_t capacity;	/* rows to hold before something is done about it */
 	float floor;		/* a row that scores less is not among the best k, or below what the list began with */
 };

@@ -1,6 +1,7 @@
 /* topk: against sorting everything, in the places where a product in another order would choose otherwise. */
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "base/pool.h"
@@ -38,7 +39,9 @@ by_score(const void *a, const void *b)
 static float
 score_of(enum cn_topk_metric metric, const float *q, const float *b, size_t d)
 {
-	return metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, d) : 0.0f - cn_kernel_distance2(q, b, d);
+	const float score = metric == CN_TOPK_DOT ? cn_kernel_dot(q, b, d) : 0.0f - cn_kernel_distance2(q, b, d);
+
+	return isnan(score) ? -INFINITY : score;
 }
 
 /* The definition: score every row, sort, walk down. */
@@ -278,6 +281,51 @@ offsets(void)
 	agree("far from the origin", MOST, 20, WIDTH, 8, all);
 }
 
+/* Bit patterns of every size, but finite; products may overflow and underflow. */
+static void
+draw_wild(float *x, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		x[i] = cn_rng_normal(&rng) * exp2f((float)cn_rng_below(&rng, 250) - 140);
+}
+
+static void
+draw_scaled(float *x, size_t rows, size_t d, float least, float most)
+{
+	draw(x, rows * d);
+	for (size_t i = 0; i < rows * d; i++)
+		x[i] *= exp2f(cn_rng_range(&rng, least, most));
+}
+
+static void
+extremes(void)
+{
+	static const size_t width[] = { 1, 3, 17, 128, 1000 };
+	const struct cn_topk_rule all = { 0 }, thirds = { judge_thirds };
+	char what[64];
+
+	for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
+		const size_t d = width[i], n = d < WIDTH ? MOST : MOST * WIDTH / d, m = d < WIDTH ? 70 : 40;
+
+		draw(bank, n * d);
+		draw(query, m * d);
+		snprintf(what, sizeof what, "%zu numbers", d);
+		agree(what, n, m, d, 7, thirds);
+		for (size_t row = 0; row < n; row++)	/* one number in a row dwarfs the others */
+			bank[row * d + cn_rng_below(&rng, (uint32_t)d)] *= 1000;
+		snprintf(what, sizeof what, "%zu numbers, outliers", d);
+		agree(what, n, m, d, 7, all);
+		draw_scaled(bank, n, d, -149, -120);
+		draw_scaled(query, m, d, -5, 40);
+		snprintf(what, sizeof what, "%zu numbers, subnormal", d);
+		agree(what, n, m, d, 7, all);
+		draw_wild(bank, n * d);
+		draw_wild(query, m * d);
+		snprintf(what, sizeof what, "%zu numbers, wild", d);
+		agree_by(CN_TOPK_DOT, what, n, m, d, 7, all);
+	}
+}
+
 int
 main(void)
 {
@@ -293,6 +341,7 @@ main(void)
 	ceilings();
 	floors();
 	offsets();
+	extremes();
 	cn_topk_search(bank, 100, query, 10, WIDTH, 60, allow_even, NULL, fast, NULL, &err);
 	for (size_t i = 0; i < 10 * 60; i++)
 		even &= i % 60 < 50 ? fast[i].row % 2 == 0 : fast[i].row == UINT32_MAX;
