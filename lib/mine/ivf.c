@@ -19,7 +19,7 @@
 
 enum { BLOCK = 16, QUERIES = 64, ROWS = 2048 };	/* scores looked at together; queries and rows scored together */
 
-#define BUFFER ((size_t)1 << 22)	/* scores of a batch, or 4 times the bank's rows, unless one query needs more */
+#define BUFFER ((size_t)1 << 24)	/* scores of a batch, or 4 times the bank's rows, unless one query needs more */
 #define PROBES ((size_t)1 << 22)	/* probes of a round, unless one query has more */
 
 /* A list in a query's scores: up to a block of -infinity follows the scores of its rows. */
@@ -225,13 +225,11 @@ best_of(struct worker *w, const float *score, size_t segments, float floor)
 	return found;
 }
 
-/* The nearest lists of up to QUERIES queries of the round. */
+/* Up to QUERIES queries of the round from one on, against all centroids: into w->out, padded. */
 static void
-choose_lists(void *context, size_t part, size_t worker)
+score_centroids(const struct search *s, struct worker *w, size_t from, size_t n)
 {
-	struct search *s = context;
-	struct worker *w = s->worker + worker;
-	const size_t lists = s->ivf->lists, width = pad(lists), from = part * QUERIES, n = smaller(QUERIES, s->count - from);
+	const size_t lists = s->ivf->lists, width = pad(lists);
 
 	for (size_t i = 0; i < n; i++) {
 		w->query[i] = s->query + (s->first + from + i) * s->ivf->d;
@@ -240,6 +238,22 @@ choose_lists(void *context, size_t part, size_t worker)
 			w->out[i][j] = -INFINITY;
 	}
 	cn_dots(w->query, n, s->centre, lists, s->ivf->d, w->out);
+}
+
+/* The nearest lists of up to QUERIES queries of the round. */
+static void
+choose_lists(void *context, size_t part, size_t worker)
+{
+	struct search *s = context;
+	struct worker *w = s->worker + worker;
+	const size_t lists = s->ivf->lists, width = pad(lists), from = part * QUERIES, n = smaller(QUERIES, s->count - from);
+
+	if (s->probes == lists) {	/* in any order */
+		for (size_t i = 0; i < n; i++)
+			memcpy(s->probe + (from + i) * lists, s->number, lists * sizeof *s->probe);
+		return;
+	}
+	score_centroids(s, w, from, n);
 	w->segment[0] = (struct segment){ s->number, lists };
 	for (size_t i = 0; i < n; i++) {
 		if (best_of(w, w->out[i], 1, floor_of(w, w->out[i], width, s->probes)) < s->probes)
@@ -600,43 +614,62 @@ judge_sampled(void *context, size_t query, uint32_t row)
 	return s->rule->judge(s->rule->context, s->chosen[query], row);
 }
 
-/* count[p]: hits that lie in the list which stands p-th among those of their query. */
-static void
-count_places(const struct cn_ivf *ivf, const struct search *order, const struct cn_topk_hit *hits, const uint32_t *list, size_t *count)
-{
-	for (size_t q = 0; q < order->count; q++)
-		for (size_t i = 0; i < order->k; i++) {
-			const struct cn_topk_hit *hit = hits + (order->first + q) * order->k + i;
-			size_t place = 0;
+/* Where the lists of hits stand among those of their query, nearest first. */
+struct places {
+	struct search search;
+	const uint32_t *list;	/* (n) the list of each row */
+	uint32_t *place;	/* (m, k); UINT32_MAX where there is no hit */
+};
 
-			if (hit->row == UINT32_MAX)
-				break;
-			while (order->probe[q * ivf->lists + place] != list[hit->row])
-				place++;
-			count[place]++;
-		}
+CN_CLONES static uint32_t
+count_better(const float *score, size_t lists, size_t list)
+{
+	uint32_t better = 0;
+
+	for (size_t i = 0; i < list; i++)
+		better += score[i] >= score[list];
+	for (size_t i = list + 1; i < lists; i++)
+		better += score[i] > score[list];
+	return better;
 }
 
-/* In how many lists, nearest first, the hits lie. */
+static void
+find_part(void *context, size_t part, size_t worker)
+{
+	const struct places *p = context;
+	const struct search *s = &p->search;
+	struct worker *w = s->worker + worker;
+	const size_t from = part * QUERIES, n = smaller(QUERIES, s->m - from);
+
+	score_centroids(s, w, from, n);
+	for (size_t i = 0; i < n * s->k; i++) {
+		const uint32_t row = s->hits[from * s->k + i].row;
+
+		p->place[from * s->k + i] = row == UINT32_MAX ? row : count_better(w->out[i / s->k], s->ivf->lists, p->list[row]);
+	}
+}
+
+/* count[p]: hits whose list stands p-th. */
 static int
-find_places(const struct cn_ivf *ivf, const float *query, size_t m, size_t k, const struct cn_topk_hit *hits, size_t *count,
+find_places(const struct cn_ivf *ivf, const float *query, size_t m, size_t k, struct cn_topk_hit *hits, size_t *count,
 	struct cn_pool *pool, struct cn_err *err)
 {
-	struct search s = { .ivf = ivf, .query = query, .m = m, .k = k, .probes = ivf->lists };
-	const size_t most = PROBES / s.probes, round = smaller(m, most > QUERIES ? most : QUERIES);
+	struct places p = { .search = { .ivf = ivf, .query = query, .m = m, .k = k, .probes = 1, .hits = hits } };
 	uint32_t *list = cn_mem_array(ivf->n, sizeof *list, err);
 
-	for (size_t l = 0; l < ivf->lists && list; l++)
-		for (size_t i = ivf->start[l]; i < ivf->start[l + 1]; i++)
-			list[ivf->row[i]] = (uint32_t)l;
-	if (prepare(&s, round, pool, err) == 0)
-		for (s.first = 0; s.first < m && !failed(&s, pool, err); s.first += round) {
-			s.count = smaller(round, m - s.first);
-			cn_pool_run(pool, (s.count + QUERIES - 1) / QUERIES, choose_lists, &s);
-			if (!failed(&s, pool, err))
-				count_places(ivf, &s, hits, list, count);
-		}
-	release(&s, pool);
+	p.place = cn_mem_array(m * k, sizeof *p.place, err);
+	if (prepare(&p.search, QUERIES, pool, err) == 0) {
+		p.list = list;
+		for (size_t l = 0; l < ivf->lists; l++)
+			for (size_t i = ivf->start[l]; i < ivf->start[l + 1]; i++)
+				list[ivf->row[i]] = (uint32_t)l;
+		cn_pool_run(pool, (m + QUERIES - 1) / QUERIES, find_part, &p);
+		for (size_t i = 0; i < m * k; i++)
+			if (p.place[i] != UINT32_MAX)
+				count[p.place[i]]++;
+	}
+	release(&p.search, pool);
+	cn_mem_free(p.place);
 	cn_mem_free(list);
 	return err->code ? -1 : 0;
 }

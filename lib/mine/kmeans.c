@@ -10,7 +10,6 @@
  */
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -204,17 +203,24 @@ assign(struct work *w, struct cn_pool *pool)
 	return changed > 0;
 }
 
-static int
-by_key(const void *a, const void *b)
+/* Moves key[i] down a heap of n keys whose least is on top. */
+static void
+sink(uint64_t *key, size_t n, size_t i)
 {
-	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	const uint64_t sinking = key[i];
 
-	return x < y ? -1 : x > y;
+	for (size_t child = 2 * i + 1; child < n; i = child, child = 2 * i + 1) {
+		child += child + 1 < n && key[child + 1] < key[child];
+		if (sinking < key[child])
+			break;
+		key[i] = key[child];
+	}
+	key[i] = sinking;
 }
 
-/* Rows by score, the worst first, equal ones by number. */
+/* A heap of all rows by score, the worst on top, equal ones by number. */
 static void
-sort_by_score(struct work *w)
+heap_rows(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		const float score = w->score[i] + 0.0f;
@@ -223,15 +229,15 @@ sort_by_score(struct work *w)
 		memcpy(&bits, &score, sizeof bits);
 		w->key[i] = (uint64_t)(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | i;
 	}
-	qsort(w->key, w->n, sizeof *w->key, by_key);
+	for (size_t i = w->n / 2; i-- > 0;)
+		sink(w->key, w->n, i);
 }
 
 /* Gives each cluster without rows the worst row of those that have company. */
 static void
 fill_empty(struct work *w)
 {
-	size_t next = 0;
-	bool sorted = false;
+	size_t left = 0;
 
 	for (size_t c = 0; c < w->clusters; c++)
 		w->start[c] = 0;
@@ -240,14 +246,18 @@ fill_empty(struct work *w)
 	for (size_t c = 0; c < w->clusters; c++) {
 		if (w->start[c])
 			continue;
-		if (!sorted)
-			sort_by_score(w);
-		sorted = true;
-		while (w->start[w->cluster[(uint32_t)w->key[next]]] < 2)
-			next++;
+		if (!left) {
+			heap_rows(w);
+			left = w->n;
+		}
 
-		const uint32_t row = (uint32_t)w->key[next++];
+		uint32_t row;
 
+		do {
+			row = (uint32_t)w->key[0];
+			w->key[0] = w->key[--left];
+			sink(w->key, left, 0);
+		} while (w->start[w->cluster[row]] < 2);
 		w->start[w->cluster[row]]--;
 		w->cluster[row] = (uint32_t)c;
 		w->start[c] = 1;
