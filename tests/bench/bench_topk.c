@@ -3,8 +3,8 @@
  *
  * usage: bench_topk blas|fastest|sgemm|integers THREADS [spread]
  *
- * Prints seconds and billions of operations in a second: of a search by either first pass, or of the bare products it
- * is made of.  spread (0.7) is the length of the noise around a centre of length 1, in each direction.
+ * Prints seconds, processor seconds, and billions of operations in a second, of a search by either first pass, or of
+ * the bare products it is made of.  spread (0.7) is the length of the noise around a centre of length 1, in each direction.
  */
 #include <math.h>
 #include <stdio.h>
@@ -26,14 +26,31 @@ enum { BANK = 100000, QUERIES = 10000, DIM = 128, K = 32, CENTRES = 500, TILE = 
 
 static float centre[CENTRES * DIM];
 
-/* Processor time of all threads: other programs on the machine are not counted. */
+struct moment {
+	double wall, processor;
+};
+
 static double
-now(void)
+read_clock(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(getenv("WALL") ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct moment
+now(void)
+{
+	return (struct moment){ read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+static struct moment
+since(struct moment start)
+{
+	const struct moment end = now();
+
+	return (struct moment){ end.wall - start.wall, end.processor - start.processor };
 }
 
 static void
@@ -53,21 +70,21 @@ struct bench {
 	struct cn_pool *pool;
 };
 
-static double
+static struct moment
 search(const struct bench *b, int pass, struct cn_err *err)
 {
 	const struct cn_topk_config config = { .query = b->query, .m = QUERIES, .d = DIM, .k = K, .pool = b->pool, .pass = pass };
 	struct cn_topk_hit *hits = cn_mem_array(QUERIES * K, sizeof *hits, err);
-	const double start = now();
+	const struct moment start = now();
 	struct cn_topk *t = cn_topk_new(&config, err);
-	double seconds;
+	struct moment taken;
 
 	cn_topk_feed(t, 0, b->bank, BANK, err);
 	cn_topk_finish(t, hits, err);
-	seconds = now() - start;
+	taken = since(start);
 	cn_topk_free(t);
 	cn_mem_free(hits);
-	return seconds;
+	return taken;
 }
 
 /* The products of a search, of one tile over and over again. */
@@ -89,7 +106,7 @@ multiply_integers(void *context, size_t part, size_t worker)
 	static uint8_t code[TILE * DIM];
 	static int8_t query[CN_QUANTISE_GROUP * DIM];
 	static int32_t begin[CN_QUANTISE_GROUP * TILE / CN_QUANTISE_PANEL];
-	int isa = getenv("ISA") ? (int)strtol(getenv("ISA"), NULL, 10) : CN_QUANTISE_ISAS - 1;
+	int isa = CN_QUANTISE_ISAS - 1;
 
 	(void)context, (void)part;
 	while (!cn_quantise_has((enum cn_quantise_isa)isa))
@@ -98,13 +115,13 @@ multiply_integers(void *context, size_t part, size_t worker)
 		cn_quantise_product((enum cn_quantise_isa)isa, code, scale, TILE / CN_QUANTISE_PANEL, query, begin, DIM, value[worker], TILE);
 }
 
-static double
+static struct moment
 multiply(struct bench *b, void (*part)(void *context, size_t part, size_t worker))
 {
-	const double start = now();
+	const struct moment start = now();
 
 	cn_pool_run(b->pool, QUERIES / STEP, part, b);
-	return now() - start;
+	return since(start);
 }
 
 int
@@ -114,7 +131,7 @@ main(int argc, char **argv)
 	struct cn_rng_key key;
 	struct cn_rng rng;
 	struct bench b = { cn_mem_array(BANK * DIM, sizeof(float), &err), cn_mem_array(QUERIES * DIM, sizeof(float), &err), NULL };
-	double seconds;
+	struct moment taken;
 
 	if (argc < 3) {
 		fprintf(stderr, "usage: bench_topk blas|fastest|sgemm|integers THREADS [spread]\n");
@@ -128,9 +145,9 @@ main(int argc, char **argv)
 		centre[i] = cn_rng_normal(&rng);
 	draw(b.bank, BANK, argc > 3 ? strtod(argv[3], NULL) : 0.7, &rng);
 	draw(b.query, QUERIES, argc > 3 ? strtod(argv[3], NULL) : 0.7, &rng);
-	seconds = *argv[1] == 's' ? multiply(&b, multiply_floats) : *argv[1] == 'i' ? multiply(&b, multiply_integers) :
+	taken = *argv[1] == 's' ? multiply(&b, multiply_floats) : *argv[1] == 'i' ? multiply(&b, multiply_integers) :
 		search(&b, *argv[1] == 'b' ? CN_TOPK_BLAS : CN_TOPK_FASTEST, &err);
-	printf("%.3f %.1f\n", seconds, 2.0 * BANK * QUERIES * DIM / seconds / 1e9);
+	printf("%.3f %.3f %.1f\n", taken.wall, taken.processor, 2.0 * BANK * QUERIES * DIM / taken.wall / 1e9);
 	cn_mem_free(b.bank);
 	cn_mem_free(b.query);
 	cn_pool_free(b.pool);
