@@ -12,7 +12,7 @@
 
 #include "base/banned.h"
 
-enum { ROWS = 3000, WIDTH = 40, CLUSTERS = 300 };
+enum { ROWS = 2100, WIDTH = 40, CLUSTERS = 300 };
 
 static float x[ROWS * WIDTH], centroid[CLUSTERS * WIDTH], score[ROWS];
 static uint32_t cluster[ROWS];
@@ -107,7 +107,7 @@ agree(const char *what, enum cn_kmeans_metric metric, size_t n, size_t d, size_t
 	int steps = 1, ends = 1, same = 1, sizes = 1;
 
 	cn_kmeans_run(&k, &(struct cn_kmeans_config){ clusters, metric, 1, ROWS, 5 }, x, n, d, NULL, &err);
-	for (size_t t = 2; t < 9; t++) {
+	for (size_t t = 2; t <= 6; t++) {
 		size_t size[CLUSTERS] = { 0 };
 
 		assign_plainly(&k, x, n);
@@ -121,7 +121,7 @@ agree(const char *what, enum cn_kmeans_metric metric, size_t n, size_t d, size_t
 		cn_kmeans_release(&k);
 		cn_kmeans_run(&k, &config, x, n, d, NULL, &err);
 		steps &= !memcmp(centroid, k.centroid, k.clusters * d * sizeof *centroid);
-		for (size_t threads = 1; threads <= 3; threads++) {
+		for (size_t threads = 1; threads <= 3 && t % 4 == 2; threads++) {
 			cn_kmeans_run(&again, &config, x, n, d, pool[threads], &err);
 			same &= is_equal(&k, &again);
 			cn_kmeans_release(&again);
