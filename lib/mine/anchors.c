@@ -1,3 +1,4 @@
+/* anchors - some rows of all of them, and how two vectors are scored. */
 #include "mine/anchors.h"
 #include "tensor/kernel.h"
 

@@ -1,3 +1,4 @@
+/* cache - an open hash table of ids, and rows in the order the ids came. */
 #include "base/mem.h"
 #include "mine/cache.h"
 

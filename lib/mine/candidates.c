@@ -229,13 +229,18 @@ search_all(const struct cn_job *job, const struct cn_topk_config *c, struct cn_f
 }
 
 static int
-search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_topk_hit *hits, uint32_t *dropped, struct cn_err *err)
+search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_topk_hit *hits, uint32_t *dropped,
+	struct cn_err *err)
 {
 	const struct cn_job *job = w->job;
 	const struct cn_anchors some = cn_anchors_slice(job->anchors, w->from, n);
 	struct cn_filter filter = job->filter;
-	const struct cn_topk_config config = { .query = query ? query : some.unit, .m = n, .d = job->filter.bank->dim, .k = w->depth,
-		.metric = filter.metric == CN_METRIC_L2 ? CN_TOPK_L2 : CN_TOPK_DOT, .rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped }, .pool = job->strategy->pool };
+	const struct cn_topk_config config = {
+		.query = query ? query : some.unit, .m = n, .d = job->filter.bank->dim, .k = w->depth,
+		.metric = filter.metric == CN_METRIC_L2 ? CN_TOPK_L2 : CN_TOPK_DOT,
+		.rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped },
+		.pool = job->strategy->pool,
+	};
 
 	filter.anchors = &some;
 	filter.taken = filter.taken ? filter.taken + w->from * filter.stride : NULL;

@@ -1,3 +1,4 @@
+/* fields - looks for what a miner needs and plans what it writes. */
 #include "mine/fields.h"
 
 #include "base/banned.h"

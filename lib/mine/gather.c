@@ -1,3 +1,4 @@
+/* gather - hashes, vectors and positives of a chunk, into memory that is kept from chunk to chunk. */
 #include <math.h>
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* layout - makes the parts that are asked for. */
 #include <math.h>
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* segments - files are opened anew for every walk and must be what they were. */
 #include <sys/stat.h>
 
 #include "base/mem.h"

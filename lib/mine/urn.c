@@ -1,3 +1,4 @@
+/* urn - slots that are filled up in pairs. */
 #include <math.h>
 
 #include "base/mem.h"
