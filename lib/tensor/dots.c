@@ -5,6 +5,11 @@
  */
 #include <string.h>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define WIDE_LANES
+#include <immintrin.h>
+#endif
+
 #include "tensor/dots.h"
 #include "tensor/kernel.h"
 
@@ -24,9 +29,7 @@ one_by_one(pair *measure, const float *const *a, size_t m, const float *const *b
 				score[i][j] = measure(a[i], b[j], d);
 }
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-
+#ifdef WIDE_LANES
 #define WIDE __attribute__((target("avx512f")))
 
 /* Halves of x and of y, folded: 8 lanes of x, 8 of y. */
