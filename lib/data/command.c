@@ -52,8 +52,7 @@ put_option(const struct cn_command *command, const struct cn_node *node, const c
 {
 	const char *dot = key + strcspn(key, ".");
 	const bool numbered = *dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0';
-	const bool file = !strcmp(key, "bank") || !strcmp(key, "model") || !strcmp(key, "init");
-	const size_t input = file ? named(node, value) : 0;
+	const size_t input = cn_node_option_reads(key) ? named(node, value) : 0;
 	char text[300];
 
 	snprintf(text, sizeof text, "--%.*s", numbered ? (int)(dot - key) : 256, key);

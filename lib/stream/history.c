@@ -122,15 +122,27 @@ cn_node_input(const struct cn_node *node, size_t number)
 }
 
 bool
+cn_node_option_reads(const char *key)
+{
+	static const char *const option[] = { "bank", "guide", "model", "init" };
+	const char *dot = strchr(key, '.');
+	const size_t length = dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0' ? (size_t)(dot - key) : strlen(key);
+
+	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]); i++)
+		if (strlen(option[i]) == length && !memcmp(key, option[i], length))
+			return true;
+	return false;
+}
+
+bool
 cn_node_by_option(const struct cn_node *node, size_t number)
 {
-	static const char *const option[] = { "option.bank", "option.model", "option.init" };
 	const char *input = cn_node_input(node, number);
 
-	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]) && number > 1 && input; i++) {
-		const char *value = cn_meta_get(&node->meta, option[i]);
+	for (size_t i = 0; i < node->meta.n && number > 1 && input; i++) {
+		const struct cn_pair *pair = node->meta.pair + i;
 
-		if (value && strcmp(value, input) == 0)
+		if (!strncmp(pair->key, "option.", 7) && cn_node_option_reads(pair->key + 7) && !strcmp(pair->value, input))
 			return true;
 	}
 	return false;

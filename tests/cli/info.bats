@@ -6,7 +6,7 @@ load ../helper
 	[[ $output == *'whole, digests right'* ]]
 	[[ $output == *'rows        200 in '* ]]
 	[[ $output == *'field       neg_id       u64 [4]'* ]]
-	[[ $output == *'meta        mine.rules = none random'* ]]
+	[[ $output == *'meta        mine.rules = none repeated resampled random'* ]]
 	[[ $output == *'cn-mine'*'cn-embed'*'cn-import'* ]]
 	ok "cn-info <$CN_FIXTURES/neg.cns"
 	[[ $output == *'standard input: whole'* ]]
