@@ -151,8 +151,8 @@ schema_bytes(const struct cn_schema *schema)
 }
 
 /* As many as fit beside what is kept of the bank, so that its files are read seldom. */
-size_t
-cn_miner_group(const struct cn_miner *m)
+static uint64_t
+group_of_files(const struct cn_miner *m)
 {
 	const uint64_t aside = 64 << 20, most = 1 << 20, least = 256;	/* aside: chunks on their way, and the search's own */
 	const uint64_t light = m->bank.rows * cn_bank_row_bytes(&m->fields.bank[0].keep, m->fields.bank[0].schema);
@@ -160,9 +160,20 @@ cn_miner_group(const struct cn_miner *m)
 		cn_selector_bytes(&m->strategy.config, m->bank.dim);
 	const uint64_t fit = light + aside < m->config.memory ? (m->config.memory - light - aside) / each : 0;
 
-	if (!m->fields.streamed)
+	return fit < least ? least : fit > most ? most : fit;
+}
+
+size_t
+cn_miner_group(const struct cn_miner *m)
+{
+	const uint64_t held = 32 << 20, most = 8192, least = 1024;	/* a search prepares the bank: worth it for many rows only */
+	const uint64_t fit = held / (schema_bytes(m->fields.in) + schema_bytes(&m->fields.out));
+
+	if (m->fields.streamed)
+		return (size_t)group_of_files(m);
+	if (m->config.batch || !cn_selector_ranks(&m->strategy.config) || fit < least)
 		return m->config.batch;
-	return (size_t)(fit < least ? least : fit > most ? most : fit);
+	return (size_t)(fit < most ? fit : most);
 }
 
 static void *
