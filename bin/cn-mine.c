@@ -26,7 +26,7 @@ enum { IVF = 1, NEXT = 3 };	/* of --index and --cluster */
 static const struct cn_opt opts[] = {
 	{ 'b', "bank", CN_PATHS(bank), "file", .help = "Choose negatives from the rows of this stream; may be repeated" },
 	{ 0, "batch", CN_INT(batch), "rows", "0", 0, 1 << 24, .help = "Choose among each so many rows of the input instead of a bank" },
-	{ 0, "quota", CN_REALS(quota), "shares", NULL, 0, 1e9, .help = "Share the negatives of a row among the banks in these proportions" },
+	{ 0, "quota", CN_REALS(quota), "shares", NULL, 1e-9, 1e9, .help = "Share the negatives of a row among the banks in these proportions" },
 	{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = CN_STRATEGY_NAMES, .help = "Where candidates come from and how they are chosen" },
 	{ 0, "mix", CN_TEXT(mix), "mixture", .help = "Share the negatives of a row among strategies: 'random:0.5 hard:0.5'" },
 	{ 0, "schedule", CN_TEXT(schedule), "phases", .help = "Mixtures by row of the input: '0 random; 50000 random:0.5 hard:0.5'" },
@@ -41,7 +41,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "temperature", CN_REAL(temperature), "score", "0.1", 1e-6, 1e6, .help = "With softmax and cached: chances are proportional to e^(score / temperature)" },
 	{ 0, "simans-a", CN_REAL(simans_a), "number", "10", 0, 1e9, .help = "With simans: how sharply chances fall off around the positive's score" },
 	{ 0, "simans-b", CN_REAL(simans_b), "score", "0", -1e30, 1e30, .help = "With simans: how far above the positive's score chances are greatest" },
-	{ 0, "nearest", CN_REAL(nearest), "distance", "0.5", 0, 2, .help = "With distance: take what is nearer as so far away" },
+	{ 0, "nearest", CN_REAL(nearest), "distance", "0.5", 0.001, 2, .help = "With distance: take what is nearer as so far away" },
 	{ 0, "farthest", CN_REAL(farthest), "distance", "1.4", 0, 2, .help = "With distance: choose nothing so far away" },
 	{ 0, "strata", CN_INT(strata), "count", "4", 1, 65536, .help = "With strata: choose from so many equal parts of the candidates in turn" },
 	{ 0, "diversity", CN_REAL(diversity), "weight", "0.5", 0.001, 1, .help = "With mmr and dpp: weight of being different; with apart: least cosine distance" },
@@ -71,7 +71,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
 	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
 	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", .help = "Where fewer than k are left: mark the rest as none, fail, repeat, or draw the rest by chance" },
-	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Take no more memory than this for banks: what is searched stays in its file, other banks are refused" },
+	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Hold no more of the banks than this: what is only searched stays in its file, other banks are refused" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
 };
@@ -91,7 +91,7 @@ read_ranks(const char *text, struct cn_selector_config *s, struct cn_err *err)
 
 	if (!text)
 		return;
-	if (colon && text[0] != '-' && colon[1] != '-') {
+	if (colon && text[1] && strspn(text, "0123456789:") == strlen(text)) {
 		s->first = strtoul(text, &end, 10);
 		if (end == colon)
 			s->end = strtoul(colon + 1, &end, 10);
@@ -106,7 +106,7 @@ read_hops(const char *text, struct cn_selector_config *s, struct cn_err *err)
 {
 	char *end = NULL;
 
-	s->near = text[0] != '-' ? strtoul(text, &end, 10) : 0;
+	s->near = text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
 	if (end && *end == ':' && end[1] >= '0' && end[1] <= '9')
 		s->far = strtoul(end + 1, &end, 10);
 	if (!end || *end || s->near < 1 || s->far < s->near || s->far > 1000)
@@ -140,10 +140,6 @@ static void
 check(const struct config *c, const struct cn_selector_config *s, struct cn_err *err)
 {
 	const bool counts = cn_mixture_has(&s->mixture, CN_STRATEGY_FREQUENCY);
-	double total = 0;
-
-	for (size_t i = 0; i < c->quota.n; i++)
-		total += c->quota.value[i];
 	if (!c->bank.n && !c->batch)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream to choose from, "
 			"or the input file once more (a pipe cannot be read twice)");
@@ -151,8 +147,10 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 		cn_err_set(err, CN_USAGE, "--batch chooses among the rows of the input: leave out --bank");
 	if (c->bank.n > CN_SPANS || c->guide.n > CN_MINER_GUIDES)
 		cn_err_set(err, CN_USAGE, "at most %d banks and %d guides are possible", CN_SPANS, CN_MINER_GUIDES);
-	if (c->quota.n && (c->quota.n != c->bank.n || !(total > 0)))
-		cn_err_set(err, CN_USAGE, "--quota needs one share for each --bank, not all 0");
+	if (c->quota.n && c->quota.n != c->bank.n)
+		cn_err_set(err, CN_USAGE, "--quota needs one share for each --bank: %zu, not %zu", c->bank.n, c->quota.n);
+	if (c->batch == 1)
+		cn_err_set(err, CN_USAGE, "--batch 1 leaves a row nothing to choose from; give as many rows as training takes at once");
 	if (c->mix && c->schedule)
 		cn_err_set(err, CN_USAGE, "--mix is a --schedule of one phase: give one of them");
 	if (counts != (c->weight != NULL))
@@ -168,8 +166,51 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 	if (c->metric && (cn_selector_needs_cosine(s) || c->cluster))
 		cn_err_set(err, CN_USAGE, "easy, diverse, distance, neighbours, --pick mmr, apart and dpp, --index ivf and --cluster "
 			"work with --metric cosine");
-	if (c->sample && c->depth)
-		cn_err_set(err, CN_USAGE, "--depth counts ranks in the whole bank, which --sample does not search");
+	if (c->nearest >= c->farthest)
+		cn_err_set(err, CN_USAGE, "--nearest must be less than --farthest, or nothing is left to choose");
+	if (c->mix && (strchr(c->mix, ';') || strchr("0123456789", c->mix[strspn(c->mix, " ")])))
+		cn_err_set(err, CN_USAGE, "--mix is one mixture for all rows; phases by row are for --schedule");
+	if (s->end && !c->mix && !c->schedule && s->end - s->first < s->k)
+		cn_err_set(err, CN_USAGE, "--ranks %s leaves %zu candidates for --k %zu", c->ranks, s->end - s->first, s->k);
+	if (c->clusters == 1)
+		cn_err_set(err, CN_USAGE, "--clusters 1 is the whole bank; give 2 or more");
+	if (cn_mixture_has(&s->mixture, CN_STRATEGY_SEMIHARD) && c->margin < 0 && c->margin > -CN_GUARD_OFF)
+		cn_err_set(err, CN_USAGE, "--margin below 0 lets through what --strategy semihard does not");
+}
+
+/* Options that would do nothing beside the others are refused. */
+static void
+check_effects(const struct config *c, const struct cn_selector_config *s, struct cn_err *err)
+{
+	const bool graph = cn_mixture_has(&s->mixture, CN_STRATEGY_NEIGHBOURS), cached = cn_mixture_has(&s->mixture, CN_STRATEGY_CACHED);
+	const bool ranked = cn_selector_ranks(s), sampled = cn_selector_samples(s), frequency = cn_mixture_has(&s->mixture, CN_STRATEGY_FREQUENCY);
+	const struct { const char *name, *serves; bool serve; } rule[] = {
+		{ "strategy", "one strategy; leave it out beside --mix and --schedule", !c->mix && !c->schedule },
+		{ "temperature", "softmax and cached", cached || cn_selector_uses(s, CN_WAY_SOFTMAX) },
+		{ "simans-a", "simans", cn_selector_uses(s, CN_WAY_SIMANS) }, { "simans-b", "simans", cn_selector_uses(s, CN_WAY_SIMANS) },
+		{ "nearest", "distance", cn_selector_uses(s, CN_WAY_DISTANCE) }, { "farthest", "distance", cn_selector_uses(s, CN_WAY_DISTANCE) },
+		{ "strata", "strata", cn_selector_uses(s, CN_WAY_STRATA) },
+		{ "diversity", "mmr, apart and dpp", cn_selector_uses(s, CN_WAY_MMR) || cn_selector_uses(s, CN_WAY_APART) || cn_selector_uses(s, CN_WAY_DPP) },
+		{ "hops", "neighbours", graph }, { "neighbours", "neighbours", graph }, { "cache", "cached", cached }, { "fresh", "cached", cached },
+		{ "index", "searches for the most similar rows", cn_selector_searches(s) }, { "recall", "--index ivf", s->lists },
+		{ "probes", "--index ivf", s->lists }, { "clusters", "--cluster", c->cluster != 0 }, { "power", "frequency", frequency },
+		{ "ranks", "strategies that search, sample or walk", ranked || sampled || graph },
+		{ "depth", "strategies that search the whole bank", ranked }, { "sample", "strategies that choose among similar rows", sampled },
+		{ "pick", "strategies with candidates to choose from", cn_selector_chooses(s) },
+		{ "known-bloom", "--known", c->known != NULL }, { "guide-margin", "--guide", c->guide.n > 0 }, { "guide-share", "--guide", c->guide.n > 0 },
+	};
+	struct cn_meta given = { 0 };
+	char key[64];
+
+	cn_opt_history(opts, c, &given, err);
+	for (size_t i = 0; i < sizeof rule / sizeof *rule && !err->code; i++) {
+		snprintf(key, sizeof key, "option.%s", rule[i].name);
+		if (!rule[i].serve && cn_meta_get(&given, key))
+			cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for %s", rule[i].name, rule[i].serves);
+	}
+	if (c->symmetric && !c->known)
+		cn_err_set(err, CN_USAGE, "--symmetric would do nothing here: it is for --known");
+	cn_meta_release(&given);
 }
 
 /* The streams the negatives come from, and what speaks against them; freed by close_inputs. */
@@ -267,6 +308,7 @@ main(int argc, char **argv)
 
 	cn_blas_begin();
 	check(&c, &strategy, &err);
+	check_effects(&c, &strategy, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		open_inputs(&step, &c, &config, &err);
 		config.pool = step.pool;

@@ -131,40 +131,55 @@ settle_hits(void *context, size_t part, size_t worker)
 	const struct work *w = context;
 	const struct cn_selector_config *c = &w->job->strategy->config;
 	struct worker *own = w->worker + worker;
-	const float floor = w->far ? -INFINITY : cn_guard_floor(&c->guard);
 	const size_t rows = w->job->anchors->rows, end = (part + 1) * PART;
 
 	for (size_t i = part * PART; i < end && w->from + i < rows && i < w->block; i++) {
 		const size_t anchor = w->from + i;
-		const float ceiling = w->far ? cn_guard_ceiling(&c->guard, positive_of(w->job, anchor)) : INFINITY;
 		struct cn_rng rng;
 		size_t n = 0;
 
 		for (size_t h = c->first; h < w->depth; h++) {
 			const struct cn_topk_hit *hit = w->hits + i * w->depth + h;
-			const float score = w->far ? -hit->score : hit->score;
 
-			if (hit->row == UINT32_MAX || score < floor || score > ceiling || (c->depth && hit->rank >= c->depth))
+			if (hit->row == UINT32_MAX || (c->depth && hit->rank >= c->depth))
 				break;
-			own->list[n++] = (struct cn_candidate){ hit->row, hit->rank, score, 0 };
+			own->list[n++] = (struct cn_candidate){ hit->row, hit->rank, w->far ? -hit->score : hit->score, 0 };
 		}
 		start(w, &rng, anchor);
 		settle(w, own, anchor, n, 0, &rng);
 	}
 }
 
-/* The guards as a ceiling on what the search sorts by; queries are turned round for the far end. */
+/* The guards as bounds of what the search sorts by; queries are turned round for the far end, and so are scores. */
 static void
-aim(const struct work *w, size_t n, float *ceiling, float *query)
+aim(const struct work *w, size_t n, float *bound, float *query)
 {
 	const struct cn_job *job = w->job;
 	const struct cn_guard *guard = &job->strategy->config.guard;
 	const size_t dim = job->filter.bank->dim;
 
-	for (size_t i = 0; i < n; i++)
-		ceiling[i] = w->far ? -cn_guard_floor(guard) : cn_guard_ceiling(guard, positive_of(job, w->from + i));
+	for (size_t i = 0; i < n; i++) {
+		const float high = cn_guard_ceiling(guard, positive_of(job, w->from + i)), low = cn_guard_floor(guard);
+
+		bound[i] = w->far ? -low : high;
+		bound[n + i] = w->far ? -high : low;
+	}
 	for (size_t i = 0; i < n * dim && query; i++)
 		query[i] = -job->anchors->unit[w->from * dim + i];
+}
+
+/* Adds to what was passed over; seen from the far end above is below. */
+static void
+add_dropped(const struct work *w, size_t n, const uint32_t *dropped)
+{
+	uint32_t *sum = w->job->dropped ? w->job->dropped + w->from * CN_TOPK_REASONS : NULL;
+
+	for (size_t i = 0; i < n * CN_TOPK_REASONS && sum; i++) {
+		const size_t reason = i % CN_TOPK_REASONS, turned = reason == CN_TOPK_ABOVE ? CN_TOPK_BELOW : CN_TOPK_ABOVE;
+		const bool turn = w->far && (reason == CN_TOPK_ABOVE || reason == CN_TOPK_BELOW);
+
+		sum[turn ? i - reason + turned : i] += dropped[i];
+	}
 }
 
 /* A search that is fed, and the filter that looks at the segment. */
@@ -229,7 +244,7 @@ search_all(const struct cn_job *job, const struct cn_topk_config *c, struct cn_f
 }
 
 static int
-search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_topk_hit *hits, uint32_t *dropped,
+search_some(struct work *w, size_t n, float *bound, float *query, struct cn_topk_hit *hits, uint32_t *dropped,
 	struct cn_err *err)
 {
 	const struct cn_job *job = w->job;
@@ -238,17 +253,16 @@ search_some(struct work *w, size_t n, float *ceiling, float *query, struct cn_to
 	const struct cn_topk_config config = {
 		.query = query ? query : some.unit, .m = n, .d = job->filter.bank->dim, .k = w->depth,
 		.metric = filter.metric == CN_METRIC_L2 ? CN_TOPK_L2 : CN_TOPK_DOT,
-		.rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = ceiling, .dropped = dropped },
+		.rule = { .judge = cn_filter_judge, .context = &filter, .ceiling = bound, .floor = bound + n, .dropped = dropped },
 		.pool = job->strategy->pool,
 	};
 
 	filter.anchors = &some;
 	filter.taken = filter.taken ? filter.taken + w->from * filter.stride : NULL;
-	aim(w, n, ceiling, query);
+	aim(w, n, bound, query);
 	if ((job->strategy->config.lists && !w->far ? search_lists : search_all)(job, &config, &filter, hits, err) < 0)
 		return -1;
-	for (size_t i = 0; i < n * CN_TOPK_REASONS && job->dropped; i++)
-		job->dropped[w->from * CN_TOPK_REASONS + i] += dropped[i];
+	add_dropped(w, n, dropped);
 	cn_pool_run(job->strategy->pool, cn_pool_parts(n, PART), settle_hits, w);
 	return 0;
 }
@@ -262,21 +276,21 @@ cn_candidates_search(const struct cn_job *job, bool far, struct cn_err *err)
 	/* files are read once for all anchors, who is short of memory brings fewer of them */
 	const size_t most = job->strategy->segments->streamed ? rows : HITS > w.depth ? HITS / w.depth : 1;
 	struct cn_topk_hit *hits;
-	float *ceiling, *query;
+	float *bound, *query;	/* ceilings and floors of a block; queries from the far end */
 	uint32_t *dropped;
 
 	w.block = rows < most ? rows : most;
 	hits = cn_mem_array(w.block * w.depth, sizeof *hits, err);
-	ceiling = cn_mem_array(w.block, sizeof *ceiling, err);
+	bound = cn_mem_array(w.block, 2 * sizeof *bound, err);
 	query = far ? cn_mem_array(w.block * job->filter.bank->dim, sizeof *query, err) : NULL;
 	dropped = cn_mem_array(w.block, CN_TOPK_REASONS * sizeof *dropped, err);
 	w.hits = hits;
 	prepare(&w, 0, w.depth, err);
 	for (; !err->code && w.from < rows; w.from += w.block)
-		search_some(&w, rows - w.from < w.block ? rows - w.from : w.block, ceiling, query, hits, dropped, err);
+		search_some(&w, rows - w.from < w.block ? rows - w.from : w.block, bound, query, hits, dropped, err);
 	clear(&w, err);
 	cn_mem_free(hits);
-	cn_mem_free(ceiling);
+	cn_mem_free(bound);
 	cn_mem_free(query);
 	cn_mem_free(dropped);
 	return err->code ? -1 : 0;
@@ -402,7 +416,7 @@ urn_part(void *context, size_t part, size_t worker)
 		size_t found = 0;
 
 		start(w, &rng, anchor);
-		for (size_t tries = 0; found < job->k && tries < 100 * job->k + 1000; tries++) {
+		for (size_t tries = 0; urn->n && found < job->k && tries < 100 * job->k + 1000; tries++) {
 			const uint32_t card = cn_urn_draw(urn, &rng), row = job->span.first + card;
 			const float score = cn_candidates_score(job, anchor, row);
 			const unsigned reason = judge_scored(job, &filter, anchor, row, score);
@@ -452,10 +466,11 @@ walk_part(void *context, size_t part, size_t worker)
 
 		for (size_t i = 0; i < met; i++) {
 			const float score = cn_candidates_score(job, anchor, row[i]);
-			const unsigned reason = judge_scored(job, &filter, anchor, row[i], score);
+			const bool inside = row[i] - job->span.first < job->span.rows;
+			const unsigned reason = inside ? judge_scored(job, &filter, anchor, row[i], score) : 0;
 
 			note_dropped(job, anchor, reason);
-			if (!reason && row[i] - job->span.first < job->span.rows)
+			if (inside && !reason)
 				own->list[n++] = (struct cn_candidate){ row[i], UINT32_MAX, score, 0 };
 		}
 		start(w, &rng, anchor);
@@ -510,7 +525,10 @@ recall(const struct work *w, struct worker *own, size_t anchor, const uint32_t *
 	for (size_t i = 0; i < kept && row[i] != UINT32_MAX; i++) {
 		const float score = cn_candidates_score(job, anchor, row[i]);
 
-		if (!judge_scored(job, &filter, anchor, row[i], score))
+		const unsigned reason = judge_scored(job, &filter, anchor, row[i], score);
+
+		note_dropped(job, anchor, reason);
+		if (!reason)
 			own->list[n++] = (struct cn_candidate){ row[i], UINT32_MAX, score, 0 };
 	}
 	return n;

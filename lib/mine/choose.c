@@ -38,7 +38,8 @@ cn_choose_weigh(enum cn_way way, const struct cn_way_config *config, const struc
 	for (size_t i = 0; i < n; i++) {
 		const double s = (double)list[i].score, off = s - (double)pos_score - config->simans_b;
 
-		weight[i] = way == CN_WAY_SOFTMAX ? s / config->temperature :
+		/* around a positive that is not known (NaN) all are alike */
+		weight[i] = way == CN_WAY_SIMANS && off != off ? 0 : way == CN_WAY_SOFTMAX ? s / config->temperature :
 			way == CN_WAY_SIMANS ? -config->simans_a * off * off :
 			way == CN_WAY_DISTANCE ? weigh_distance(config, s, dim) : 0;
 	}

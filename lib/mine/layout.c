@@ -15,11 +15,11 @@ fill_urn(struct cn_urn *urn, const struct cn_bank *bank, const struct cn_span *s
 
 	for (size_t r = 0; r < span->rows; r++) {
 		if (!(weight[r] >= 0 && weight[r] < 1e30f))
-			return cn_err_set(err, CN_FAILED, "%s: row %zu: %g is no count; rows are drawn in proportion to the field of --weight",
-				file, r, (double)weight[r]);
+			return cn_err_set(err, CN_FAILED, "%s: the row of id %llu: %g is no count; rows are drawn in proportion to the field "
+				"of --weight", file, (unsigned long long)bank->id[span->first + r], (double)weight[r]);
 		total += (double)weight[r];
 	}
-	if (!(total > 0))
+	if (span->rows && !(total > 0))
 		return cn_err_set(err, CN_FAILED, "%s: the field of --weight is 0 in every row, so none can be drawn", file);
 	return cn_urn_init(urn, weight, span->rows, power, err);
 }
@@ -65,7 +65,7 @@ static uint32_t
 nearest_other(const struct cn_kmeans *k, const float *x, uint32_t own)
 {
 	float most = -INFINITY;
-	uint32_t best = own;
+	uint32_t best = UINT32_MAX;	/* which no row has */
 
 	for (uint32_t c = 0; c < k->clusters; c++) {
 		const float score = cn_kernel_dot(x, k->centroid + c * k->d, k->d);

@@ -47,6 +47,18 @@ lay_out(struct cn_miner *m, struct cn_err *err)
 	return 0;
 }
 
+/* A bank that is given twice would put its rows among a row's negatives twice. */
+static int
+refuse_twice(const struct cn_miner *m, size_t b, struct cn_err *err)
+{
+	const char *name = cn_reader_typed(m->config.bank[b]);
+
+	for (size_t i = 0; i < b; i++)
+		if (strcmp(cn_reader_typed(m->config.bank[i]), name) == 0)
+			return cn_err_set(err, CN_USAGE, "--bank: %s is given twice, and its rows would be chosen twice; give it once", name);
+	return 0;
+}
+
 /* Reads the banks one after the other; each becomes a span if shares are asked for, else all are one. */
 static int
 read_banks(struct cn_miner *m, struct cn_err *err)
@@ -57,6 +69,8 @@ read_banks(struct cn_miner *m, struct cn_err *err)
 	for (size_t b = 0; b < m->config.banks && !err->code; b++) {
 		const size_t first = m->bank.rows;
 
+		if (refuse_twice(m, b, err) < 0)
+			return -1;
 		if (cn_bank_read(&m->bank, m->config.bank[b], &m->fields.bank[b].keep, err) < 0)
 			return -1;
 		m->segments.file[b] = (struct cn_segments_file){ m->config.bank[b], &m->fields.bank[b].vector, (uint32_t)first,

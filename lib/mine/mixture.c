@@ -1,5 +1,4 @@
 /* Words of a mixture, and shares of whole negatives. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -44,8 +43,8 @@ read_part(struct cn_phase *phase, const char *option, const char *word, size_t l
 		return cn_err_set(err, CN_USAGE, "%s: at most %d strategies can be mixed", option, CN_MIXTURE_PARTS);
 	if (colon)
 		share = strtod(colon + 1, &end);
-	if (colon && (end != word + length || !(share > 0) || !isfinite(share)))
-		return cn_err_set(err, CN_USAGE, "%s: '%.*s' is no share; write a number above 0, as in random:0.5",
+	if (colon && (end != word + length || !(share >= 1e-9 && share <= 1e9)))
+		return cn_err_set(err, CN_USAGE, "%s: '%.*s' is no share; write a number from 1e-9 to 1e9, as in random:0.5",
 			option, (int)(length - name - 1), colon + 1);
 	phase->strategy[phase->parts] = (enum cn_strategy)strategy;
 	phase->share[phase->parts++] = share;
@@ -140,7 +139,7 @@ cn_mixture_split(const double *share, size_t n, size_t k, size_t *count)
 	for (size_t i = 0; i < n; i++) {
 		const double part = (double)k * share[i] / total;
 
-		count[i] = (size_t)part;
+		count[i] = part < (double)(k - given) ? (size_t)part : k - given;
 		rest[i] = part - (double)count[i];
 		given += count[i];
 	}

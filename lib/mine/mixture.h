@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 
-/* Order is that of the option's choices, and of the table in strategy.c. */
+/* Order is that of the option's choices, and of the table in selector.c. */
 enum cn_strategy {
 	CN_STRATEGY_RANDOM, CN_STRATEGY_FREQUENCY, CN_STRATEGY_HARD, CN_STRATEGY_SEMIHARD, CN_STRATEGY_EASY,
 	CN_STRATEGY_SOFTMAX, CN_STRATEGY_SIMANS, CN_STRATEGY_DISTANCE, CN_STRATEGY_STRATA, CN_STRATEGY_DIVERSE,

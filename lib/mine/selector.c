@@ -88,7 +88,53 @@ cn_selector_compares(const struct cn_selector_config *c)
 bool
 cn_selector_draws(const struct cn_selector_config *c)
 {
-	return any(c, draws);
+	return c->policy == CN_SHORT_RESAMPLE || any(c, draws);
+}
+
+static bool
+searches(const struct cn_selector_config *c, enum cn_strategy kind)
+{
+	return origin_of(c, kind) == FROM_TOP;
+}
+
+static bool
+samples(const struct cn_selector_config *c, enum cn_strategy kind)
+{
+	return origin_of(c, kind) == FROM_SAMPLE;
+}
+
+static bool
+chooses(const struct cn_selector_config *c, enum cn_strategy kind)
+{
+	return origin_of(c, kind) != FROM_DECK && origin_of(c, kind) != FROM_URN;
+}
+
+bool
+cn_selector_searches(const struct cn_selector_config *c)
+{
+	return any(c, searches);
+}
+
+bool
+cn_selector_samples(const struct cn_selector_config *c)
+{
+	return any(c, samples);
+}
+
+bool
+cn_selector_chooses(const struct cn_selector_config *c)
+{
+	return any(c, chooses);
+}
+
+bool
+cn_selector_uses(const struct cn_selector_config *c, enum cn_way way)
+{
+	for (int kind = 0; kind < CN_STRATEGIES; kind++)
+		if (cn_mixture_has(&c->mixture, (enum cn_strategy)kind) && chooses(c, (enum cn_strategy)kind) &&
+		    way_of(c, (enum cn_strategy)kind) == way)
+			return true;
+	return false;
 }
 
 bool

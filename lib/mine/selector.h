@@ -105,6 +105,14 @@ size_t cn_selector_depth(const struct cn_selector_config *config);
 /* The most bytes that are held for each anchor while it is worked on, for vectors of dim numbers. */
 size_t cn_selector_bytes(const struct cn_selector_config *config, size_t dim);
 
+/* Whether some strategy searches for the most similar rows; takes candidates from a sample; has candidates to choose from. */
+bool cn_selector_searches(const struct cn_selector_config *config);
+bool cn_selector_samples(const struct cn_selector_config *config);
+bool cn_selector_chooses(const struct cn_selector_config *config);
+
+/* Whether some strategy chooses in this way. */
+bool cn_selector_uses(const struct cn_selector_config *config, enum cn_way way);
+
 /* Whether negatives have a rank. */
 bool cn_selector_ranks(const struct cn_selector_config *config);
 

@@ -32,14 +32,18 @@ int
 cn_urn_init(struct cn_urn *urn, const float *weight, size_t n, double power, struct cn_err *err)
 {
 	uint32_t *stack = cn_mem_array(n, sizeof *stack, err);
-	double total = 0;
+	double total = 0, top = -INFINITY;
 
 	*urn = (struct cn_urn){ .n = n };
 	urn->keep = cn_mem_array(n, sizeof *urn->keep, err);
 	urn->alias = cn_mem_array(n, sizeof *urn->alias, err);
 	urn->log_p = cn_mem_array(n, sizeof *urn->log_p, err);
 	for (size_t i = 0; i < n && !err->code; i++) {
-		urn->keep[i] = weight[i] > 0 ? cn_rng_exp(power * cn_rng_log((double)weight[i])) : 0;
+		urn->log_p[i] = weight[i] > 0 ? power * cn_rng_log((double)weight[i]) : -INFINITY;
+		top = fmax(top, urn->log_p[i]);
+	}
+	for (size_t i = 0; i < n && !err->code; i++) {	/* the greatest is 1: nothing overflows, and not all vanish */
+		urn->keep[i] = weight[i] > 0 ? cn_rng_exp(urn->log_p[i] - top) : 0;
 		total += urn->keep[i];
 	}
 	for (size_t i = 0; i < n && !err->code; i++) {

@@ -34,10 +34,9 @@ cn_bank_row_bytes(const struct cn_bank_config *config, const struct cn_schema *s
 }
 
 static int
-check_size(const struct cn_reader *reader, const struct cn_bank_config *config, uint64_t rows, struct cn_err *err)
+check_size(const char *file, const struct cn_schema *schema, const struct cn_bank_config *config, uint64_t rows, struct cn_err *err)
 {
-	const uint64_t each = cn_bank_row_bytes(config, cn_reader_schema(reader));
-	const char *file = cn_reader_name(reader);
+	const uint64_t each = cn_bank_row_bytes(config, schema);
 
 	if (rows >= CN_BANK_NONE)
 		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows is too large, at most 4294967294 are possible",
@@ -131,7 +130,7 @@ cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_
 	if (err->code)
 		return -1;
 	begin(bank, &batch->schema, config);
-	if (append(bank, config, batch, err) < 0)
+	if (check_size("a batch of the input", &batch->schema, config, bank->rows + batch->rows, err) < 0 || append(bank, config, batch, err) < 0)
 		return -1;
 	sort_by_id(bank);
 	return 0;
@@ -145,9 +144,9 @@ cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_ban
 	if (err->code)
 		return -1;
 	begin(bank, cn_reader_schema(reader), config);
-	check_size(reader, config, bank->rows + cn_reader_rows_hint(reader), err);
+	check_size(cn_reader_name(reader), cn_reader_schema(reader), config, bank->rows + cn_reader_rows_hint(reader), err);
 	while (!err->code && cn_reader_next(reader, &batch, err) > 0)
-		if (check_size(reader, config, bank->rows + batch.rows, err) == 0)
+		if (check_size(cn_reader_name(reader), cn_reader_schema(reader), config, bank->rows + batch.rows, err) == 0)
 			append(bank, config, &batch, err);
 	cn_batch_release(&batch);
 	if (err->code)

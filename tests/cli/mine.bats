@@ -253,8 +253,8 @@ print(abs(numpy.sort(c, 1)[:, :3] - i["neg_score"]).max() < 1e-5, (i["neg_rank"]
 	[ "$(mined --k 3 --margin 0.15 | head -n 1)" = '15 18 16' ]
 	[ "$(mined --k 3 --max-share 0.95 | tail -n 1)" = '17 - -' ]	# relative_margin=0.05, s+ = -0.5: only -0.80 survives
 	[ "$(mined --k 3 --max-score 0.8 --min-score 0 | head -n 1)" = '14 15 18' ]
-	[ "$(mined --k 3 --ranks 1:3 | head -n 1)" = '14 15 -' ]	# range_min=1, range_max=3
 	width=16
+	[ "$(mined --k 2 --ranks 1:3 | head -n 1)" = '14 15' ]	# range_min=1, range_max=3
 	[ "$(mined --k 2 --ranks 1:4 --pick random | head -n 1 | tr ' ' '\n' | sort -u | tr -d '\n' | tr -d '14581')" = '' ]
 }
 
@@ -308,4 +308,35 @@ print(abs(-numpy.sort(-c, 1)[:, :4] - i['neg_score']).max() < 1e-4 * abs(z).max(
 		cmp m n
 		refuses 2 "cn-mine --metric $metric --strategy diverse --bank $CN_FIXTURES/z.cns $CN_FIXTURES/z.cns -o n" '--metric cosine'
 	done
+}
+
+@test "mine: options that would do nothing are refused, and so is what leaves nothing" {
+	z=$CN_FIXTURES/z.cns
+	for o in '--strategy random --ranks 5:90' '--strategy random --depth 20' '--strategy random --sample 20' '--strategy random --pick softmax' \
+		'--strategy random --index ivf' '--strategy easy --index ivf' '--strategy cached --ranks 5:90' '--strategy neighbours --depth 5' \
+		'--temperature 3' '--simans-a 4' '--strata 9' '--nearest 0.1' '--hops 1:2' '--neighbours 3' '--cache 4' '--fresh 3' '--recall 0.5' \
+		'--probes 4' '--clusters 3' '--symmetric' '--guide-margin 0.1' '--guide-share 0.5' '--known-bloom 0.1' \
+		'--strategy random --mix random' '--sample 50 --depth 9'; do
+		refuses 2 "cn-mine $o --bank $z $z -o m" 'would do nothing here'
+	done
+	refuses 2 "cn-mine --mix '0 random; 100 hard' --bank $z $z -o m" 'for --schedule'
+	refuses 2 "cn-mine --mix 'hard:1e308 easy:1e308' --bank $z $z -o m" 'is no share'
+	refuses 2 "cn-mine --ranks 5:8 --k 4 --bank $z $z -o m" 'leaves 3 candidates'
+	refuses 2 "cn-mine --strategy distance --nearest 1.5 --bank $z $z -o m" '--farthest'
+	refuses 2 "cn-mine --batch 1 $z -o m" '--batch 1'
+	refuses 2 "cn-mine --bank $z --bank $z $z -o m" 'is given twice'
+	refuses 1 "cn-mine --batch 50 --memory 1k $z -o m" '--memory'
+	[ ! -e m ]
+}
+
+@test "mine: what was passed over is told from either end; what is unknown limits nothing" {
+	z=$CN_FIXTURES/z.cns
+	says "cn-mine -v --k 4 --min-score 0.9999 --bank $z $z -o m" 'below the floor'
+	says "cn-mine -v --strategy easy --k 4 --max-score -0.9 --bank $z $z -o m" 'above the ceiling'
+	printf '0\t7\n' >known.tsv
+	ok "cn-mine -q --strategy simans --k 4 --positive known --known known.tsv --short error --bank $z $z -o m"
+	ok "cn-mine -q --k 4 --short resample --max-score 0 --bank $z $z -o m"
+	[ "$(column m neg_logq -t f4 -w4 | sort -u | wc -l)" -le 2 ]
+	ok "cn-cat --skip 200 $z -o none.cns && cn-mine -q --strategy frequency --weight label --k 4 --bank none.cns $z -o m"
+	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 0 ]
 }
