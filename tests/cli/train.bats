@@ -62,6 +62,25 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwis
 		'torch.optim.Adam(p, 2e-4, weight_decay=0.01)'"
 }
 
+@test "train: twenty steps as PyTorch takes them, with a momentum encoder and a queue" {
+	/usr/bin/python3 -c 'import numpy, torch' 2>/dev/null || skip 'no torch here'
+	net="--arch 'conv:8 res:12/2 conv:16/2 gap' --head 'linear:16 relu linear:12'"
+	ok "cn-import demo -n 400 -s 3 --size 16 | cn-augment --epochs 2 --crop 0.3,1 --flip 0.5 --jitter 0.4,0.4,0.4,0.1 -o p.cns"
+	for field in x pos id; do ok "cn-export npy --field $field p.cns -o $field.npy"; done
+	ok "cn-train -q $net --batch 40 --steps 1 --lr 0 -o init.safetensors p.cns"
+	while IFS='|' read -r options momentum queue; do
+		ok "cn-train -q --init init.safetensors --batch 40 --schedule constant --lr 2e-4 --weight-decay 0.01 $options --log log -o m.safetensors p.cns"
+		ok "/usr/bin/python3 -W ignore $CN_ROOT/tests/agree_training.py init.safetensors m.safetensors log x.npy pos.npy 40 0.2 \
+			'torch.optim.Adam(p, 2e-4, weight_decay=0.01)' $momentum $queue id.npy"
+		run ! /usr/bin/python3 -W ignore "$CN_ROOT/tests/agree_training.py" init.safetensors m.safetensors log x.npy pos.npy 40 0.2 \
+			'torch.optim.Adam(p, 2e-4, weight_decay=0.01)'
+	done <<-'END'
+		--momentum-encoder 0.9|0.9|0
+		--momentum-encoder 0.9 --queue 450|0.9|450
+		--queue 100|0|100
+	END
+}
+
 @test "train: the steps are full batches of each epoch, also of epochs that were cut off" {
 	local rows steps
 
@@ -294,6 +313,22 @@ END"
 	flat="--arch 'flatten linear:16 relu linear:12' --head 'linear:8' --batch 100 --steps 2 $CN_FIXTURES/demo.cns"
 	ok "cn-train -q $flat --log whole.log -o whole.safetensors && cn-train -q $flat --chunk 37 --log chunks.log -o chunks.safetensors"
 	paste whole.log chunks.log | awk 'NR > 1 { d = ($2 - $12) / $2; e = ($7 - $17) / $7; if (d * d > 1e-10 || e * e > 1e-10) exit 1 }'
+}
+
+@test "train: negatives in the space of the head are the same in chunks, to rounding" {
+	d=$CN_FIXTURES/demo.cns
+	ok "cn-train -q --arch 'flatten linear:16 relu linear:12' --head linear:8 --batch 100 -o init.safetensors $d"
+	ok "cn-gen -q --method mix --k 3 -m init.safetensors $d -o z.cns"
+	for way in '' '--momentum-encoder 0.9' '--queue 60'; do
+		train="cn-train -q --init init.safetensors --batch 100 --steps 2 $way"
+		ok "$train --log none.log -o none.safetensors $d"
+		ok "$train --log whole.log -o whole.safetensors z.cns && $train --chunk 37 --log chunks.log -o chunks.safetensors z.cns"
+		[ "$(wc -l <whole.log)" = 3 ]
+		paste whole.log chunks.log none.log | awk 'NR > 1 {
+			d = ($2 - $13) / $2; e = ($7 - $18) / $7; f = $11 - $22; g = ($2 - $24) / $2
+			if (d * d > 1e-10 || e * e > 1e-10 || f * f > 1e-10 || g * g < 1e-7) exit 1
+		}' || { cat whole.log chunks.log none.log; return 1; }
+	done
 }
 
 @test "train: batches may be gathered for one step" {
