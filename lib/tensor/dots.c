@@ -1,12 +1,13 @@
 /*
- * Sixteen sums at once (4 rows with 4 rows) where 16 lanes are one machine vector, else pair by pair.
- * The lanes of each sum are filled in the order of kernel.c; the 16 sums are folded together, each by the
- * same tree: lane i takes i + 8, then i + 4, i + 2, i + 1.
+ * Rows with rows in blocks: sixteen sums at once (4 with 4) where 16 lanes are one machine vector, four (2 with
+ * 2) where they are two, else pair by pair.  The lanes of each sum are filled in the order of kernel.c; the sums
+ * are folded together, each by the same tree: lane i takes i + 8, then i + 4, i + 2, i + 1.  What fills the last
+ * vector of a row is 0, which changes no sum: none is ever -0.
  */
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define WIDE_LANES
+#define VECTORS
 #include <immintrin.h>
 #endif
 
@@ -15,22 +16,78 @@
 
 #include "base/banned.h"
 
-#define LANES 16
-#define TILE 64		/* rows of b that are kept near while all of a passes */
+enum { LANES = 16, MOST = 4, TILE = 64 };	/* MOST rows in a block; TILE rows of b that are kept near while all of a passes */
 
-typedef float pair(const float *a, const float *b, size_t n);
+/* sum[i * rows + j] of a[i] and b[j], for as many rows as the block has. */
+typedef void block(const float *const *a, const float *const *b, size_t d, float *sum);
 
-static void
-one_by_one(pair *measure, const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+typedef void matrix(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score);
+
+struct route {
+	matrix *dots, *distances2;
+};
+
+/*
+ * Blocks that reach over the edge repeat the last row, and give what is asked for.  Inline, because both the number
+ * of rows and the block must be known when it is compiled.
+ */
+static inline __attribute__((always_inline)) void
+run(size_t rows, block *measure, const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
 {
 	for (size_t from = 0; from < n; from += TILE)
-		for (size_t i = 0; i < m; i++)
-			for (size_t j = from; j < n && j < from + TILE; j++)
-				score[i][j] = measure(a[i], b[j], d);
+		for (size_t i = 0; i < m; i += rows) {
+			const size_t height = m - i < rows ? m - i : rows;
+			const float *x[MOST];
+
+			for (size_t p = 0; p < rows; p++)
+				x[p] = a[p < height ? i + p : m - 1];
+			for (size_t j = from; j < n && j < from + TILE; j += rows) {
+				const size_t width = n - j < rows ? n - j : rows;
+				const float *y[MOST];
+				float sum[MOST * MOST];
+
+				for (size_t q = 0; q < rows; q++)
+					y[q] = b[q < width ? j + q : n - 1];
+				measure(x, y, d, sum);
+				if (height == rows && width == rows)
+					for (size_t p = 0; p < rows; p++)
+						memcpy(score[i + p] + j, sum + p * rows, rows * sizeof *sum);
+				else
+					for (size_t p = 0; p < height; p++)
+						memcpy(score[i + p] + j, sum + p * rows, width * sizeof *sum);
+			}
+		}
 }
 
-#ifdef WIDE_LANES
+static inline void
+pair_dots(const float *const *a, const float *const *b, size_t d, float *sum)
+{
+	*sum = cn_kernel_dot(*a, *b, d);
+}
+
+static inline void
+pair_distances2(const float *const *a, const float *const *b, size_t d, float *sum)
+{
+	*sum = cn_kernel_distance2(*a, *b, d);
+}
+
+static void
+all_pair_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	run(1, pair_dots, a, m, b, n, d, score);
+}
+
+static void
+all_pair_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	run(1, pair_distances2, a, m, b, n, d, score);
+}
+
+static const struct route pairs = { all_pair_dots, all_pair_distances2 };
+
+#ifdef VECTORS
 #define WIDE __attribute__((target("avx512f")))
+#define HALF __attribute__((target("avx2")))
 
 /* Halves of x and of y, folded: 8 lanes of x, 8 of y. */
 WIDE static inline __m512
@@ -77,7 +134,7 @@ fold(const __m512 *sum)
 }
 
 /* The numbers from i on of every row: those in mask. */
-WIDE static inline __attribute__((always_inline)) void
+WIDE static inline void
 add(__m512 *sum, int distance, const float *const *a, const float *const *b, size_t i, __mmask16 mask)
 {
 	__m512 x[4];
@@ -95,92 +152,141 @@ add(__m512 *sum, int distance, const float *const *a, const float *const *b, siz
 	}
 }
 
-/* What is not in mask is 0, which changes no sum: none is ever -0. */
-WIDE static inline __attribute__((always_inline)) __m512
-block(int distance, const float *const *a, const float *const *b, size_t d)
+WIDE static inline __attribute__((always_inline)) void
+measure(int distance, const float *const *a, const float *const *b, size_t d, float *out)
 {
-	__m512 sum[LANES] = { { 0 } };
+	__m512 sum[16] = { { 0 } };
 	size_t i = 0;
 
 	for (; i + LANES <= d; i += LANES)
 		add(sum, distance, a, b, i, 0xffff);
 	if (i < d)
 		add(sum, distance, a, b, i, (__mmask16)((1u << (d - i)) - 1));
-	return fold(sum);
+	_mm512_storeu_ps(out, fold(sum));
 }
 
-/* Blocks that reach over the edge repeat the last row and write what is asked for. */
-WIDE static inline __attribute__((always_inline)) void
-wide(int distance, const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+WIDE static inline void
+wide_dots(const float *const *a, const float *const *b, size_t d, float *sum)
 {
-	for (size_t from = 0; from < n; from += TILE)
-		for (size_t i = 0; i < m; i += 4) {
-			const size_t rows = m - i < 4 ? m - i : 4;
-			const float *x[4];
+	measure(0, a, b, d, sum);
+}
 
-			for (size_t p = 0; p < 4; p++)
-				x[p] = a[p < rows ? i + p : m - 1];
-			for (size_t j = from; j < n && j < from + TILE; j += 4) {
-				const size_t width = n - j < 4 ? n - j : 4;
-				const float *y[4];
-
-				for (size_t q = 0; q < 4; q++)
-					y[q] = b[q < width ? j + q : n - 1];
-
-				const __m512 sum = block(distance, x, y, d);
-
-				if (rows == 4 && width == 4)
-					for (size_t p = 0; p < 4; p++)
-						memcpy(score[i + p] + j, (const char *)&sum + 16 * p, 16);
-				else
-					for (size_t p = 0; p < rows; p++)
-						memcpy(score[i + p] + j, (const char *)&sum + 16 * p, 4 * width);
-			}
-		}
+WIDE static inline void
+wide_distances2(const float *const *a, const float *const *b, size_t d, float *sum)
+{
+	measure(1, a, b, d, sum);
 }
 
 WIDE static void
-wide_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+all_wide_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
 {
-	wide(0, a, m, b, n, d, score);
+	run(4, wide_dots, a, m, b, n, d, score);
 }
 
 WIDE static void
-wide_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+all_wide_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
 {
-	wide(1, a, m, b, n, d, score);
+	run(4, wide_distances2, a, m, b, n, d, score);
 }
 
-void
-cn_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+static const struct route wide = { all_wide_dots, all_wide_distances2 };
+
+/* The four sums of a block, of 8 low and 8 high lanes each. */
+HALF static inline __m128
+fold_halves(const __m256 *low, const __m256 *high)
 {
-	if (__builtin_cpu_supports("avx512f"))
-		wide_dots(a, m, b, n, d, score);
-	else
-		one_by_one(cn_kernel_dot, a, m, b, n, d, score);
+	__m128 four[4];
+
+	for (int i = 0; i < 4; i++) {
+		const __m256 eight = low[i] + high[i];
+
+		four[i] = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+	}
+	const __m128 x = _mm_movelh_ps(four[0], four[1]) + _mm_movehl_ps(four[1], four[0]);
+	const __m128 y = _mm_movelh_ps(four[2], four[3]) + _mm_movehl_ps(four[3], four[2]);
+
+	return _mm_shuffle_ps(x, y, _MM_SHUFFLE(2, 0, 2, 0)) + _mm_shuffle_ps(x, y, _MM_SHUFFLE(3, 1, 3, 1));
 }
 
-void
-cn_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+/* Eight numbers of every row, those in mask, into one half of the lanes. */
+HALF static inline void
+add_half(__m256 *sum, int distance, const float *const *a, const float *const *b, size_t i, __m256i mask)
 {
-	if (__builtin_cpu_supports("avx512f"))
-		wide_distances2(a, m, b, n, d, score);
-	else
-		one_by_one(cn_kernel_distance2, a, m, b, n, d, score);
+	const __m256 x[2] = { _mm256_maskload_ps(a[0] + i, mask), _mm256_maskload_ps(a[1] + i, mask) };
+	const __m256 y[2] = { _mm256_maskload_ps(b[0] + i, mask), _mm256_maskload_ps(b[1] + i, mask) };
+
+	for (int p = 0; p < 4; p++) {
+		const __m256 z = x[p / 2] - y[p % 2];
+
+		sum[p] += distance ? z * z : x[p / 2] * y[p % 2];
+	}
 }
 
-#else
-
-void
-cn_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+HALF static inline __attribute__((always_inline)) void
+measure_halves(int distance, const float *const *a, const float *const *b, size_t d, float *out)
 {
-	one_by_one(cn_kernel_dot, a, m, b, n, d, score);
+	const __m256i all = _mm256_set1_epi32(-1), number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	__m256 low[4] = { { 0 } }, high[4] = { { 0 } };
+	size_t i = 0;
+
+	for (; i + LANES <= d; i += LANES) {
+		add_half(low, distance, a, b, i, all);
+		add_half(high, distance, a, b, i + 8, all);
+	}
+	if (i < d)
+		add_half(low, distance, a, b, i, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(d - i)), number));
+	if (i + 8 < d)
+		add_half(high, distance, a, b, i + 8, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(d - i - 8)), number));
+	_mm_storeu_ps(out, fold_halves(low, high));
 }
 
-void
-cn_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+HALF static inline void
+half_dots(const float *const *a, const float *const *b, size_t d, float *sum)
 {
-	one_by_one(cn_kernel_distance2, a, m, b, n, d, score);
+	measure_halves(0, a, b, d, sum);
 }
 
+HALF static inline void
+half_distances2(const float *const *a, const float *const *b, size_t d, float *sum)
+{
+	measure_halves(1, a, b, d, sum);
+}
+
+HALF static void
+all_half_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	run(2, half_dots, a, m, b, n, d, score);
+}
+
+HALF static void
+all_half_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	run(2, half_distances2, a, m, b, n, d, score);
+}
+
+static const struct route halves = { all_half_dots, all_half_distances2 };
 #endif
+
+static const struct route *
+fastest(void)
+{
+#ifdef VECTORS
+	if (__builtin_cpu_supports("avx512f"))
+		return &wide;
+	if (__builtin_cpu_supports("avx2"))
+		return &halves;
+#endif
+	return &pairs;
+}
+
+void
+cn_dots(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	fastest()->dots(a, m, b, n, d, score);
+}
+
+void
+cn_distances2(const float *const *a, size_t m, const float *const *b, size_t n, size_t d, float *const *score)
+{
+	fastest()->distances2(a, m, b, n, d, score);
+}
