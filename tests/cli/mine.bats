@@ -340,3 +340,13 @@ print(abs(-numpy.sort(-c, 1)[:, :4] - i['neg_score']).max() < 1e-4 * abs(z).max(
 	ok "cn-cat --skip 200 $z -o none.cns && cn-mine -q --strategy frequency --weight label --k 4 --bank none.cns $z -o m"
 	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 0 ]
 }
+
+@test "mine: shards mined apart and joined are the whole" {
+	z=$CN_FIXTURES/z.cns
+	for s in 'hard' 'random' 'strata --ranks 0:50' 'cached'; do
+		ok "cn-mine -q --strategy $s --k 5 --bank $z $z -o whole"
+		ok "cn-cat -n 90 $z | cn-mine -q --strategy $s --k 5 --bank $z -o one && cn-cat --skip 90 $z | cn-mine -q --strategy $s --k 5 --bank $z -o two"
+		ok "cn-cat one two -o both"
+		[ "$(cn-info both | grep 'data root')" = "$(cn-info whole | grep 'data root')" ]
+	done
+}
