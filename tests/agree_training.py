@@ -7,6 +7,7 @@ makes the candidates, 0 for none, and QUEUE the length of a queue of these.  Pri
 relatively, and how far the weights end from PyTorch's, as part of the way they went; status 1 when that is more
 than 1e-3 and 1e-2.  Rates must be low: both trainings, like any two in single precision, part ways at high ones.
 """
+import re
 import sys
 
 import numpy as np
@@ -57,7 +58,7 @@ def main():
     x, pos = (extents(np.load(path)) / 255 for path in (x, pos))
     ids = torch.tensor(np.arange(len(x)) if ids is None else ids.astype(np.int64))
     batch = int(batch)
-    queue = Queue(length, int(meta["cn.head"].split(":")[-1]))
+    queue = Queue(length, int(re.findall(r"linear:(\d+)", meta["cn.head"])[-1]))
     losses = []
     for at in range(0, len(x) - batch + 1, batch):
         views = Training.start(np.concatenate([x[at:at + batch], pos[at:at + batch]]))
