@@ -1,9 +1,11 @@
 #!/bin/bash
 # mine.sh - queries per second of cn-mine's exact search beside FAISS (flat, its best number of threads), of equal neighbours.
-# A bank of 100,000 x 128, 10,000 queries, k = 32.
+# A bank of 100,000 x 128, 10,000 queries, k = 32.  Then the search alone, in memory, as FAISS is timed, and the products it is made of.
 . "$(dirname "$0")/measure.bash"
 peers=$(beside peers) || { echo "$peers"; exit 0; }
 /usr/bin/python3 -c 'import faiss' 2>/dev/null || { echo 'skipped: no faiss here'; exit 0; }
+make -s benches
+bench=$(cd "${BUILD:-build}" && pwd)/tests/bench/bench_topk
 cd "$work" || exit
 
 /usr/bin/python3 -c 'import numpy as n
@@ -16,9 +18,18 @@ cn-import npy --field z base.npy -o base.cns
 cn-import npy --field z --id-base 1000000 query.npy -o query.cns
 for _ in $(seq "$rounds"); do
 	seconds 'cn-mine --k 32 --bank base.cns query.cns -o mined.cns' | awk '{ print 10000 / $1 }' >>ours
+	"$bench" fastest "$(nproc)" | awk '{ print 10000 / $1 }' >>alone
+	"$bench" blas "$(nproc)" | awk '{ print 10000 / $1 }' >>floats
+	"$bench" integers "$(nproc)" | awk '{ print $3 }' >>integers
+	"$bench" sgemm "$(nproc)" | awk '{ print $3 }' >>sgemm
 	/usr/bin/python3 "$peers/faiss_topk.py" base.npy query.npy 32 512 | awk '$1 == "flat" && $3 > best { best = $3 } END { print best }' >>theirs
 done
 compare 'exact search, 10,000 queries, reading and writing included' ours theirs queries/s FAISS
+compare 'exact search alone' alone theirs queries/s FAISS
+compare 'exact search alone, first pass by BLAS' floats theirs queries/s FAISS
+compare 'products of the first pass' integers sgemm GOP/s sgemm
+awk -v queries="$(median alone)" -v peak="$(median sgemm)" 'BEGIN {
+	printf "a search does the work of %.0f GFLOP/s; sgemm alone %.0f GFLOP/s\n", queries * 2 * 128 * 1e5 / 1e9, peak }'
 cn-export npy --field neg_id mined.cns -o ids.npy
 /usr/bin/python3 -c 'import faiss, numpy as n
 index = faiss.IndexFlatIP(128)
