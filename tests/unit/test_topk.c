@@ -16,7 +16,7 @@
 
 enum { MOST = 3000, WIDTH = 96, QUERIES = 150 };
 
-static float bank[MOST * WIDTH], query[QUERIES * WIDTH];
+static float bank[MOST * WIDTH], query[40 * 1000];	/* more than QUERIES * WIDTH: see extremes */
 static struct cn_topk_hit slow[QUERIES * MOST], fast[QUERIES * MOST];
 static uint32_t slow_drop[QUERIES * CN_TOPK_REASONS], fast_drop[QUERIES * CN_TOPK_REASONS];
 static struct cn_rng rng;
