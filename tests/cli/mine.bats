@@ -146,19 +146,19 @@ $3"
 }
 
 @test "mine: a bank larger than memory gives what one in memory does, however few rows fit at a time" {
-	ok "cn-import demo -n 5000 --size 16 --pairs -o d.cns && cn-embed -q --pos -m $CN_FIXTURES/model.safetensors d.cns -o p.cns"
-	ok "cn-cat -n 2000 p.cns -o a.cns && cn-cat --skip 2000 p.cns -o b.cns"
+	ok "cn-import demo -n 3000 --size 16 --pairs -o d.cns && cn-embed -q --pos -m $CN_FIXTURES/model.safetensors d.cns -o p.cns"
+	ok "cn-cat -n 1200 p.cns -o a.cns && cn-cat --skip 1200 p.cns -o b.cns"
 	for s in 'hard --k 7' 'easy --k 3' 'semihard --margin 0.1 --k 5' 'softmax --k 4 --near 0.95' "hard --ranks 3:40 --pick strata --label-aware" \
 		"hard --mix 'easy hard:2'" 'random --emit id'; do
-		ok "cn-mine -q --strategy $s --bank p.cns p.cns -o a && cn-mine -q --memory 300k --strategy $s --bank p.cns p.cns -o b"
+		ok "cn-mine -q --strategy $s --bank p.cns p.cns -o a && cn-mine -q --memory 200k --strategy $s --bank p.cns p.cns -o b"
 		cmp a b
-		ok "cn-mine -q --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o a && cn-mine -q -T1 --memory 300k --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o b"
+		ok "cn-mine -q --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o a && cn-mine -q -T1 --memory 200k --quota 2,1 --strategy $s --bank a.cns --bank b.cns p.cns -o b"
 		cmp a b
 	done
-	refuses 1 'cn-mine --memory 300k --short resample --bank p.cns p.cns -o n' '--memory'
-	refuses 1 'cn-mine --memory 300k --strategy diverse --bank p.cns p.cns -o n' '--memory'
+	refuses 1 'cn-mine --memory 200k --short resample --bank p.cns p.cns -o n' '--memory'
+	refuses 1 'cn-mine --memory 200k --strategy diverse --bank p.cns p.cns -o n' '--memory'
 	refuses 1 'cn-mine --memory 30k --bank p.cns p.cns -o n' '--memory'
-	refuses 1 'cn-cat p.cns | cn-mine --memory 300k --bank - p.cns -o n' '--memory'
+	refuses 1 'cn-cat p.cns | cn-mine --memory 200k --bank - p.cns -o n' '--memory'
 	[ ! -e n ]
 }
 
