@@ -140,6 +140,7 @@ static void
 check(const struct config *c, const struct cn_selector_config *s, struct cn_err *err)
 {
 	const bool counts = cn_mixture_has(&s->mixture, CN_STRATEGY_FREQUENCY);
+
 	if (!c->bank.n && !c->batch)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream to choose from, "
 			"or the input file once more (a pipe cannot be read twice)");
@@ -259,7 +260,8 @@ miner_config(const struct config *c, const struct cn_selector_config *s)
 		.strategy = *s, .metric = (enum cn_metric)c->metric, .emit = (enum cn_emit)c->emit, .positive = (enum cn_positive)c->positive,
 		.group = (enum cn_relation)c->group, .label_aware = c->label_aware, .batch = (size_t)c->batch, .near = c->near,
 		.weight = c->weight, .cluster = c->cluster == NEXT ? CN_RELATION_SAME : (enum cn_relation)c->cluster,
-		.next_cluster = c->cluster == NEXT, .kept = (size_t)c->kept, .layout = layout_config(c, s), .guide = { CN_GUARD_OFF, -CN_GUARD_OFF, c->guide_share, c->guide_margin, false },
+		.next_cluster = c->cluster == NEXT, .kept = (size_t)c->kept, .layout = layout_config(c, s),
+		.guide = { CN_GUARD_OFF, -CN_GUARD_OFF, c->guide_share, c->guide_margin, false },
 		.memory = (uint64_t)c->memory,
 	};
 }

@@ -578,6 +578,7 @@ cache_part(void *context, size_t part, size_t worker)
 		n = cn_choose(CN_WAY_SOFTMAX, &c->ways, list, n, cache->kept, 0, NULL, 0, &rng, &own->room, &own->err);
 		for (size_t i = 0; i < cache->kept; i++)
 			row[i] = i < n ? list[i].row : UINT32_MAX;
+		qsort(list, n, sizeof *list, by_score);
 		settle(w, own, anchor, n, 0, &rng);
 	}
 }

@@ -14,6 +14,7 @@
 #include "mine/kmeans.h"
 #include "tensor/clones.h"
 #include "tensor/dots.h"
+#include "tensor/order.h"
 
 #include "base/banned.h"
 
@@ -71,34 +72,6 @@ static size_t
 smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
-}
-
-/* The order of keys is that of (score descending, row ascending): as in topk.c. */
-static uint64_t
-key_of(float score, uint32_t row)
-{
-	uint32_t bits;
-
-	score += 0.0f;
-	memcpy(&bits, &score, sizeof bits);
-	return (uint64_t)(bits & 0x80000000u ? ~bits : bits | 0x80000000u) << 32 | (uint32_t)~row;
-}
-
-static float
-score_of(uint64_t key)
-{
-	uint32_t bits = (uint32_t)(key >> 32);
-	float score;
-
-	bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-	memcpy(&score, &bits, sizeof score);
-	return score;
-}
-
-static uint32_t
-row_of(uint64_t key)
-{
-	return ~(uint32_t)key;
 }
 
 /* The k-th greatest of n numbers (k in 1..n), which are put out of order. */
@@ -174,7 +147,7 @@ collect(const float *score, const uint32_t *row, size_t n, float floor, uint64_t
 			reached += score[from + i] >= floor;
 		for (size_t i = 0; reached && i < BLOCK; i++)
 			if (score[from + i] >= floor) {
-				key[found++] = key_of(score[from + i], row[from + i]);
+				key[found++] = cn_order_key(score[from + i], row[from + i]);
 				reached--;
 			}
 	}
@@ -259,7 +232,7 @@ choose_lists(void *context, size_t part, size_t worker)
 		if (best_of(w, w->out[i], 1, floor_of(w, w->out[i], width, s->probes)) < s->probes)
 			return;		/* no memory */
 		for (size_t p = 0; p < s->probes; p++)
-			s->probe[(from + i) * s->probes + p] = row_of(w->key[p]);
+			s->probe[(from + i) * s->probes + p] = cn_order_row(w->key[p]);
 	}
 }
 
@@ -371,13 +344,14 @@ walk(const struct search *s, struct worker *w, size_t query, size_t n, uint32_t 
 	size_t found = 0;
 
 	for (size_t i = 0; i < n && found < s->k; i++) {
-		const uint32_t row = row_of(w->key[i]);
-		const unsigned reason = s->rule->judge ? s->rule->judge(s->rule->context, query, row) : 0;
+		const uint32_t row = cn_order_row(w->key[i]);
+		const bool below = s->rule->floor && cn_order_score(w->key[i]) < s->rule->floor[query];
+		const unsigned reason = below ? CN_TOPK_BELOW : s->rule->judge ? s->rule->judge(s->rule->context, query, row) : 0;
 
 		if (reason)
 			dropped[reason % CN_TOPK_REASONS]++;
 		else
-			hit[found++] = (struct cn_topk_hit){ score_of(w->key[i]), row, above + (uint32_t)i };
+			hit[found++] = (struct cn_topk_hit){ cn_order_score(w->key[i]), row, above + (uint32_t)i };
 	}
 	return found;
 }
@@ -690,6 +664,17 @@ fewest(const size_t *count, size_t lists, double recall, double *reached)
 	return probes;
 }
 
+/* The bounds of a sample of queries, or NULL where there are none. */
+static float *
+choose_bounds(const float *bound, const uint32_t *chosen, size_t n, struct cn_err *err)
+{
+	float *own = bound && !err->code ? cn_mem_array(n + 1, sizeof *own, err) : NULL;
+
+	for (size_t i = 0; i < n && own; i++)
+		own[i] = bound[chosen[i]];
+	return own;
+}
+
 int
 cn_ivf_calibrate(const struct cn_ivf *ivf, const float *query, size_t m, size_t k, const struct cn_topk_rule *rule,
 	const struct cn_ivf_target *target, size_t *probes, double *reached, struct cn_pool *pool, struct cn_err *err)
@@ -697,11 +682,11 @@ cn_ivf_calibrate(const struct cn_ivf *ivf, const float *query, size_t m, size_t 
 	const size_t sample = smaller(m, target->sample ? target->sample : 1000);
 	uint32_t *chosen = cn_mem_array(sample + 1, sizeof *chosen, err);
 	float *copy = cn_mem_array(sample * ivf->d + 1, sizeof *copy, err);
-	float *ceiling = rule && rule->ceiling ? cn_mem_array(sample + 1, sizeof *ceiling, err) : NULL;
+	float *ceiling, *floor;
 	struct cn_topk_hit *hits = cn_mem_array(sample * k + 1, sizeof *hits, err);
 	size_t *count = cn_mem_array(ivf->lists + 1, sizeof *count, err);
 	struct sampled sampled = { rule, chosen };
-	const struct cn_topk_rule rules = { rule && rule->judge ? judge_sampled : NULL, &sampled, ceiling, NULL };
+	struct cn_topk_rule rules = { .judge = rule && rule->judge ? judge_sampled : NULL, .context = &sampled };
 	struct cn_rng_key key;
 	struct cn_rng rng;
 
@@ -711,11 +696,10 @@ cn_ivf_calibrate(const struct cn_ivf *ivf, const float *query, size_t m, size_t 
 		cn_err_set(err, CN_FAILED, "%zu queries are too many to draw from, at most 4294967294 are possible", m);
 	if (!err->code)
 		cn_rng_choose(&rng, (uint32_t)m, (uint32_t)sample, chosen);
-	for (size_t i = 0; i < sample && !err->code; i++) {
+	for (size_t i = 0; i < sample && !err->code; i++)
 		memcpy(copy + i * ivf->d, query + (size_t)chosen[i] * ivf->d, ivf->d * sizeof *copy);
-		if (ceiling)
-			ceiling[i] = rule->ceiling[chosen[i]];
-	}
+	rules.ceiling = ceiling = choose_bounds(rule ? rule->ceiling : NULL, chosen, sample, err);
+	rules.floor = floor = choose_bounds(rule ? rule->floor : NULL, chosen, sample, err);
 	*probes = smaller(1, ivf->lists);
 	if (cn_ivf_search(ivf, ivf->lists, copy, sample, k, &rules, hits, pool, err) == 0 && sample && k && ivf->lists &&
 		find_places(ivf, copy, sample, k, hits, count, pool, err) == 0)
@@ -723,6 +707,7 @@ cn_ivf_calibrate(const struct cn_ivf *ivf, const float *query, size_t m, size_t 
 	cn_mem_free(count);
 	cn_mem_free(hits);
 	cn_mem_free(ceiling);
+	cn_mem_free(floor);
 	cn_mem_free(copy);
 	cn_mem_free(chosen);
 	return err->code ? -1 : 0;

@@ -5,42 +5,21 @@
 
 #include "base/mem.h"
 #include "tensor/clones.h"
+#include "tensor/order.h"
 #include "tensor/toplist.h"
 
 #include "base/banned.h"
 
-/* Floats in the order of unsigned integers; both zeros are one score. */
-static uint32_t
-order_of(float score)
-{
-	uint32_t bits;
-
-	score = isnan(score) ? -INFINITY : score + 0.0f;
-	memcpy(&bits, &score, sizeof bits);
-	return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-static float
-score_of(uint64_t key)
-{
-	uint32_t bits = (uint32_t)(key >> 32);
-	float score;
-
-	bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
-	memcpy(&score, &bits, sizeof score);
-	return score;
-}
-
 float
 cn_toplist_score(const struct cn_toplist_entry *entry)
 {
-	return score_of(entry->most);
+	return cn_order_score(entry->most);
 }
 
 uint32_t
 cn_toplist_row(const struct cn_toplist_entry *entry)
 {
-	return ~(uint32_t)entry->most;
+	return cn_order_row(entry->most);
 }
 
 bool
@@ -52,7 +31,7 @@ cn_toplist_is_exact(const struct cn_toplist_entry *entry)
 void
 cn_toplist_set(struct cn_toplist_entry *entry, float score)
 {
-	entry->least = order_of(score);
+	entry->least = cn_order_of(score);
 	entry->most = (uint64_t)entry->least << 32 | (uint32_t)entry->most;
 }
 
@@ -178,7 +157,7 @@ cn_toplist_cut(struct cn_toplist *list)
 			kept += e[i].most >= last;
 		}
 		list->n = kept;
-		list->floor = fmaxf(list->floor, score_of(last));
+		list->floor = fmaxf(list->floor, cn_order_score(last));
 	}
 	return list->n <= list->k + (list->capacity - list->k) / 4 * 3;
 }
@@ -186,7 +165,7 @@ cn_toplist_cut(struct cn_toplist *list)
 void
 cn_toplist_note(struct cn_toplist *list, float least, float most, uint32_t row, unsigned reason)
 {
-	list->entry[list->n++] = (struct cn_toplist_entry){ (uint64_t)order_of(most) << 32 | (uint32_t)~row, order_of(least), reason };
+	list->entry[list->n++] = (struct cn_toplist_entry){ cn_order_key(most, row), cn_order_of(least), reason };
 }
 
 static int

@@ -15,7 +15,7 @@
 
 enum { ROWS = 5000, WIDTH = 40, QUERIES = 200, LISTS = 64, K = 40 };
 
-static float bank[ROWS * WIDTH], query[QUERIES * WIDTH], ceiling[QUERIES];
+static float bank[ROWS * WIDTH], query[QUERIES * WIDTH], ceiling[QUERIES], lowest[QUERIES];
 static struct cn_topk_hit slow[QUERIES * K], fast[QUERIES * K];
 static uint32_t slow_drop[QUERIES * CN_TOPK_REASONS], fast_drop[QUERIES * CN_TOPK_REASONS];
 static struct cn_rng rng;
@@ -69,6 +69,8 @@ search_plainly(const struct cn_ivf *ivf, size_t probes, size_t m, size_t k, cons
 
 			if (rule->ceiling && row[i].score > rule->ceiling[q])
 				reason = CN_TOPK_ABOVE;
+			else if (rule->floor && row[i].score < rule->floor[q])
+				reason = CN_TOPK_BELOW;
 			if (reason)
 				slow_drop[q * CN_TOPK_REASONS + reason]++;
 			else
@@ -193,6 +195,10 @@ searches(void)
 	for (size_t q = 0; q < QUERIES; q++)
 		ceiling[q] = q % 3 ? cn_rng_range(&rng, -0.2f, 0.7f) : cn_kernel_dot(query + q * WIDTH, bank + q * 17 * WIDTH, WIDTH);
 	agree("ceilings", &ivf, QUERIES, K, (struct cn_topk_rule){ judge_thirds, NULL, ceiling, NULL });
+	for (size_t q = 0; q < QUERIES; q++)
+		lowest[q] = q % 3 ? ceiling[q] - 0.3f : ceiling[q];
+	agree("floors", &ivf, QUERIES, K, (struct cn_topk_rule){ .judge = judge_thirds, .floor = lowest });
+	agree("between a floor and a ceiling", &ivf, QUERIES, K, (struct cn_topk_rule){ .judge = judge_thirds, .ceiling = ceiling, .floor = lowest });
 	cn_ivf_release(&ivf);
 	draw(7);
 	cn_ivf_build(&ivf, &(struct cn_ivf_config){ .lists = 5 }, bank, ROWS - 1, 7, NULL, &err);
