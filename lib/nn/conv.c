@@ -198,7 +198,7 @@ convolve_group(void *context, size_t i, size_t worker)
 }
 
 static void
-norm(void *context, size_t i, size_t worker)
+norm_sample(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 	const size_t size = cn_extent_count(&job->layer->out);
@@ -237,15 +237,25 @@ cn_conv_before_norm(struct cn_layer *l, const float *x, size_t n, struct cn_laye
 }
 
 void
+cn_conv_norm(struct cn_layer *l, float *y, size_t n, struct cn_pool *pool)
+{
+	struct cn_layer_job job = { .layer = l, .y = y };
+
+	cn_pool_run(pool, n, norm_sample, &job);
+}
+
+void
 cn_conv_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool)
 {
 	struct cn_layer_job job = { .layer = l, .y = y };
 
-	if (l->gamma)
+	if (l->gamma) {
 		cn_conv_before_norm(l, x, n, way, pool);
-	else
-		convolve(l, x, y, n, way, pool);
-	cn_pool_run(pool, n, l->gamma ? norm : add_bias, &job);
+		cn_conv_norm(l, y, n, pool);
+		return;
+	}
+	convolve(l, x, y, n, way, pool);
+	cn_pool_run(pool, n, add_bias, &job);
 }
 
 CN_CLONES static void

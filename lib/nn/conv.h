@@ -19,8 +19,9 @@ int cn_conv_room(struct cn_layer *layer, size_t n, struct cn_err *err);
 size_t cn_conv_scratch(const struct cn_layer *layer, size_t n, size_t threads);
 void cn_conv_forward(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 
-/* As far as to layer->y and what it is to be normed by. */
+/* The same in two: as far as to layer->y and what it is to be normed by; and norm and ReLU of that, at any time before the next. */
 void cn_conv_before_norm(struct cn_layer *layer, const float *x, size_t n, struct cn_layer_way way, struct cn_pool *pool);
+void cn_conv_norm(struct cn_layer *layer, float *y, size_t n, struct cn_pool *pool);
 
 /* dx may be dy, where both have one extent. */
 void cn_conv_backward(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n,

@@ -52,7 +52,7 @@ struct cn_layer {
 	float *centre, *inverse;	/* mean and 1 / deviation: of the batch (out), of blocks (n, blocks) */
 	float *y;			/* conv: before the norm (n, out) */
 	double *sums;			/* (n, 2 out); of depthwise by parts */
-	size_t room;			/* samples that y and sums, or a block's map, hold */
+	size_t room;			/* samples that y and sums hold */
 	float *scratch;			/* all layers' together, which holds nothing from one call to the next */
 	struct cn_residual *block;	/* residual: what it consists of */
 	struct cn_rng_key key;		/* dropout: where a training is; the place in the batch of the first sample, and the step */

@@ -47,20 +47,13 @@ tensors(struct cn_layer *l, struct cn_layer_tensor *t)
 static int
 room(struct cn_layer *l, size_t n, struct cn_err *err)
 {
-	struct cn_residual *block = l->block;
-
-	for (size_t i = 0; i < block->parts; i++)
-		if (cn_conv_room(&block->part[i], n, err) != 0)
+	for (size_t i = 0; i < l->block->parts; i++)
+		if (cn_conv_room(&l->block->part[i], n, err) != 0)
 			return -1;
-	if (n <= l->room)
-		return 0;
-	cn_mem_free(block->map);
-	block->map = cn_mem_array(n, cn_extent_count(&l->out) * sizeof(float), err);
-	l->room = n;
-	return err->code ? -1 : 0;
+	return 0;
 }
 
-/* A gradient of the block's own (n, out), then what the convolution takes that takes most. */
+/* The map between the convolutions and a gradient (n, out), then what the convolution takes that takes most. */
 static size_t
 scratch(const struct cn_layer *l, size_t n, size_t threads)
 {
@@ -71,14 +64,26 @@ scratch(const struct cn_layer *l, size_t n, size_t threads)
 
 		most = wanted > most ? wanted : most;
 	}
-	return n * cn_extent_count(&l->out) + most;
+	return 2 * n * cn_extent_count(&l->out) + most;
+}
+
+static float *
+map_of(const struct cn_layer *l)
+{
+	return l->scratch;
+}
+
+static float *
+gradient_of(const struct cn_layer *l, size_t n)
+{
+	return l->scratch + n * cn_extent_count(&l->out);
 }
 
 static void
 lend_scratch(struct cn_layer *l, size_t n)
 {
 	for (size_t i = 0; i < l->block->parts; i++)
-		l->block->part[i].scratch = l->scratch + n * cn_extent_count(&l->out);
+		l->block->part[i].scratch = gradient_of(l, n) + n * cn_extent_count(&l->out);
 }
 
 /* to = the greater of to + from and 0. */
@@ -130,8 +135,8 @@ forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y };
 
 	lend_scratch(l, n);
-	cn_conv_forward(&part[CN_RESIDUAL_FIRST], x, l->block->map, n, way, pool);
-	cn_conv_before_norm(&part[CN_RESIDUAL_SECOND], l->block->map, n, way, pool);
+	cn_conv_forward(&part[CN_RESIDUAL_FIRST], x, map_of(l), n, way, pool);
+	cn_conv_before_norm(&part[CN_RESIDUAL_SECOND], map_of(l), n, way, pool);
 	if (has_shortcut(l))
 		cn_conv_before_norm(&part[CN_RESIDUAL_SHORTCUT], x, n, way, pool);
 	cn_pool_run(pool, n, join_sample, &job);
@@ -152,7 +157,7 @@ part_sample(void *context, size_t i, size_t worker)
 	const size_t size = cn_extent_count(&job->layer->out);
 
 	(void)worker;
-	part(job->out + i * size, job->dy + i * size, job->layer->scratch + i * size, size);
+	part(job->out + i * size, job->dy + i * size, gradient_of(job->layer, job->n) + i * size, size);
 }
 
 CN_CLONES static void
@@ -176,13 +181,14 @@ static void
 backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
 {
 	struct cn_layer *part = l->block->part;
-	struct cn_layer_job job = { .layer = l, .out = y, .dy = dy, .dx = dx };
-	float *dmap = l->scratch;
+	struct cn_layer_job job = { .layer = l, .out = y, .dy = dy, .dx = dx, .n = n };
+	float *map = map_of(l), *dmap = gradient_of(l, n);
 
 	lend_scratch(l, n);
+	cn_conv_norm(&part[CN_RESIDUAL_FIRST], map, n, pool);
 	cn_pool_run(pool, n, part_sample, &job);
-	cn_conv_backward(&part[CN_RESIDUAL_SECOND], l->block->map, NULL, dmap, dmap, n, pool);
-	cn_conv_backward(&part[CN_RESIDUAL_FIRST], x, l->block->map, dmap, dx, n, pool);
+	cn_conv_backward(&part[CN_RESIDUAL_SECOND], map, NULL, dmap, dmap, n, pool);
+	cn_conv_backward(&part[CN_RESIDUAL_FIRST], x, map, dmap, dx, n, pool);
 	if (has_shortcut(l))
 		cn_conv_backward(&part[CN_RESIDUAL_SHORTCUT], x, NULL, dy, dx, n, pool);
 	else if (dx)
@@ -196,7 +202,6 @@ cn_residual_free(struct cn_residual *block)
 		return;
 	for (size_t i = 0; i < CN_RESIDUAL_PARTS; i++)
 		cn_layer_release(&block->part[i]);
-	cn_mem_free(block->map);
 	cn_mem_free(block);
 }
 
