@@ -81,6 +81,14 @@ resolve(struct cn_shortlist *s, struct cn_shortlist_worker *w, size_t query)
 	}
 }
 
+/* Whether there is room in the list afterwards. */
+static bool
+cut(struct cn_shortlist_worker *w, struct cn_toplist *list)
+{
+	return cn_mem_grow((void **)&w->scratch, &w->scratch_room, list->capacity, sizeof *w->scratch, &w->err) == 0 &&
+		cn_toplist_cut(list, w->scratch);
+}
+
 /* Notes a row that is neither above the ceiling nor below the floor. */
 static void
 note(struct cn_shortlist *s, struct cn_shortlist_worker *w, size_t query, size_t row, float least, float most)
@@ -91,9 +99,9 @@ note(struct cn_shortlist *s, struct cn_shortlist_worker *w, size_t query, size_t
 	struct cn_toplist *list = s->list + query;
 
 	assert(reason < CN_TOPK_REASONS);
-	if (list->n == list->capacity && !cn_toplist_cut(list)) {
+	if (list->n == list->capacity && !cut(w, list)) {
 		resolve(s, w, query);
-		if (!cn_toplist_cut(list) && cn_toplist_grow(list, &w->err) < 0)
+		if (!cut(w, list) && cn_toplist_grow(list, &w->err) < 0)
 			return;
 	}
 	cn_toplist_note(list, least, most, number, reason);
@@ -249,7 +257,7 @@ search_part(void *context, size_t part, size_t worker)
 	for (size_t first = 0; first < s->slab.n && !w->err.code; first += TILE)
 		search_tile(s, w, part, first, s->slab.n - first < TILE ? s->slab.n - first : TILE);
 	for (size_t i = part * s->part; i < (part + 1) * s->part && i < s->m; i++) {
-		cn_toplist_cut(s->list + i);
+		cut(w, s->list + i);
 		resolve(s, w, i);
 	}
 }
@@ -271,6 +279,15 @@ reserve(struct cn_shortlist *s, size_t rows, struct cn_err *err)
 }
 
 int
+cn_shortlist_check(const struct cn_shortlist *s, struct cn_err *err)
+{
+	for (size_t i = 0; i < cn_pool_threads(s->pool); i++)
+		if (s->worker[i].err.code)
+			cn_err_set(err, s->worker[i].err.code, "%s", s->worker[i].err.text);
+	return err->code ? -1 : 0;
+}
+
+int
 cn_shortlist_walk(struct cn_shortlist *s, const float *bank, size_t first_row, size_t n, struct cn_err *err)
 {
 	if (reserve(s, n, err) < 0)
@@ -280,10 +297,7 @@ cn_shortlist_walk(struct cn_shortlist *s, const float *bank, size_t first_row, s
 	s->slab.n = n;
 	cn_pool_run(s->pool, (n + TILE - 1) / TILE, measure_tile, s);
 	cn_pool_run(s->pool, (s->m + s->part - 1) / s->part, search_part, s);
-	for (size_t i = 0; i < cn_pool_threads(s->pool); i++)
-		if (s->worker[i].err.code)
-			cn_err_set(err, s->worker[i].err.code, "%s", s->worker[i].err.text);
-	return err->code ? -1 : 0;
+	return cn_shortlist_check(s, err);
 }
 
 /* Which first pass (see the header), and in what portions. */
@@ -317,17 +331,32 @@ quantise_queries(struct cn_shortlist *s, struct cn_err *err)
 static void
 prepare_lists(struct cn_shortlist *s, struct cn_err *err)
 {
+	const size_t capacity = cn_toplist_capacity(s->k);
+
 	s->size = cn_mem_array(s->m, sizeof *s->size, err);
 	s->above = cn_mem_array(s->m, sizeof *s->above, err);
 	s->list = cn_mem_array(s->m, sizeof *s->list, err);
+	s->entry = cn_mem_array(s->m * capacity, sizeof *s->entry, err);
 	for (size_t i = 0; i < s->m && !err->code; i++) {
 		/* rows over the ceiling have to be met, even if they are below the floor */
 		const float floor = s->rule.floor ? s->rule.floor[i] : -INFINITY;
 		const float least = s->rule.ceiling ? fminf(s->rule.ceiling[i], floor) : floor;
 
 		s->size[i] = cn_bound_squares(s->query + i * s->d, s->d);
-		cn_toplist_init(s->list + i, s->k, least, err);
+		cn_toplist_init(s->list + i, s->k, least, s->entry + i * capacity);
 	}
+}
+
+struct cn_toplist *
+cn_shortlist_settle(struct cn_shortlist *s, size_t query, size_t worker)
+{
+	struct cn_shortlist_worker *w = s->worker + worker;
+	struct cn_toplist *list = s->list + query;
+
+	if (cn_mem_grow((void **)&w->scratch, &w->scratch_room, list->capacity, sizeof *w->scratch, &w->err) < 0)
+		return NULL;
+	cn_toplist_settle(list, w->scratch);
+	return list;
 }
 
 int
@@ -358,11 +387,13 @@ cn_shortlist_release(struct cn_shortlist *s)
 	for (size_t i = 0; i < cn_pool_threads(s->pool) && s->worker; i++) {
 		cn_mem_free(s->worker[i].value);
 		cn_mem_free(s->worker[i].start);
+		cn_mem_free(s->worker[i].scratch);
 	}
 	cn_mem_free(s->worker);
 	cn_mem_free(s->rest);
 	cn_mem_free(s->coded_query);
 	cn_mem_free(s->code);
+	cn_mem_free(s->entry);
 	cn_mem_free(s->list);
 	cn_mem_free(s->above);
 	cn_mem_free(s->size);

@@ -28,6 +28,8 @@
 struct cn_shortlist_worker {
 	float *value;			/* (queries of a part, rows of a tile) */
 	int32_t *start;			/* (queries of a group, panels of a tile): what products start from */
+	uint32_t *scratch;		/* for cutting lists */
+	size_t scratch_room;
 	size_t vain;			/* rows scored again that did not matter */
 	struct cn_err err;
 };
@@ -60,6 +62,7 @@ struct cn_shortlist {
 	int8_t *code;			/* (groups, CN_QUANTISE_GROUP * width) */
 	uint8_t *rest;			/* (parts) tiles for which integers are not tried */
 	struct cn_toplist *list;	/* (m) */
+	struct cn_toplist_entry *entry;	/* (m, cn_toplist_capacity(k)) */
 	uint32_t *above;		/* (m) rows over the ceiling, which are not in the lists */
 	struct cn_shortlist_worker *worker;	/* (threads) */
 	struct cn_slab slab;
@@ -70,5 +73,11 @@ void cn_shortlist_release(struct cn_shortlist *s);
 
 /* Walks a slab of at most slab_rows rows; afterwards all entries of all lists are exact. */
 int cn_shortlist_walk(struct cn_shortlist *s, const float *bank, size_t first_row, size_t n, struct cn_err *err);
+
+/* The list of a query, sorted; NULL if there is no memory, which check tells. */
+struct cn_toplist *cn_shortlist_settle(struct cn_shortlist *s, size_t query, size_t worker);
+
+/* What went wrong in the workers. */
+int cn_shortlist_check(const struct cn_shortlist *s, struct cn_err *err);
 
 #endif

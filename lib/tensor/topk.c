@@ -36,7 +36,8 @@ cn_topk_free(struct cn_topk *t)
 size_t
 cn_topk_bytes(size_t k)
 {
-	return cn_toplist_bytes(k) + sizeof(double) + sizeof(uint32_t) + sizeof(struct cn_quantise_query);
+	return sizeof(struct cn_toplist) + cn_toplist_capacity(k) * sizeof(struct cn_toplist_entry) +
+		sizeof(double) + sizeof(uint32_t) + sizeof(struct cn_quantise_query);
 }
 
 int
@@ -57,14 +58,12 @@ cn_topk_feed(struct cn_topk *t, size_t first_row, const float *bank, size_t n, s
 
 /* The hits of a query, and what stands before the last of them without counting. */
 static void
-report(const struct cn_topk *t, size_t query, struct cn_topk_hit *hit)
+report(const struct cn_topk *t, const struct cn_toplist *list, size_t query, struct cn_topk_hit *hit)
 {
-	struct cn_toplist *list = t->s.list + query;
 	const uint32_t above = t->s.above[query];
 	uint32_t dropped[CN_TOPK_REASONS] = { [CN_TOPK_ABOVE] = above };
 	size_t found = 0;
 
-	cn_toplist_settle(list);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct cn_toplist_entry *e = list->entry + i;
 
@@ -84,11 +83,14 @@ report(const struct cn_topk *t, size_t query, struct cn_topk_hit *hit)
 static void
 report_part(void *context, size_t part, size_t worker)
 {
-	const struct cn_topk *t = context;
+	struct cn_topk *t = context;
 
-	(void)worker;
-	for (size_t i = part * t->s.part; i < (part + 1) * t->s.part && i < t->s.m; i++)
-		report(t, i, t->hits + i * t->s.k);
+	for (size_t i = part * t->s.part; i < (part + 1) * t->s.part && i < t->s.m; i++) {
+		const struct cn_toplist *list = cn_shortlist_settle(&t->s, i, worker);
+
+		if (list)
+			report(t, list, i, t->hits + i * t->s.k);
+	}
 }
 
 int
@@ -99,7 +101,7 @@ cn_topk_finish(struct cn_topk *t, struct cn_topk_hit *hits, struct cn_err *err)
 	t->hits = hits;
 	if (t->s.m && t->s.k)
 		cn_pool_run(t->s.pool, (t->s.m + t->s.part - 1) / t->s.part, report_part, t);
-	return 0;
+	return cn_shortlist_check(&t->s, err);
 }
 
 int

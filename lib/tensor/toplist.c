@@ -36,45 +36,39 @@ cn_toplist_set(struct cn_toplist_entry *entry, float score)
 }
 
 /* Long enough that cutting is rare, short enough that the floor rises early. */
-static size_t
-capacity_of(size_t k)
+size_t
+cn_toplist_capacity(size_t k)
 {
 	return 3 * k + 64;
 }
 
-size_t
-cn_toplist_bytes(size_t k)
+void
+cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_toplist_entry *entry)
 {
-	return sizeof(struct cn_toplist) + capacity_of(k) * (sizeof(struct cn_toplist_entry) + sizeof(uint32_t));
-}
-
-static int
-make_room(struct cn_toplist *list, struct cn_err *err)
-{
-	cn_mem_grow((void **)&list->entry, &list->entry_room, list->capacity, sizeof *list->entry, err);
-	return cn_mem_grow((void **)&list->number, &list->number_room, list->capacity, sizeof *list->number, err);
-}
-
-int
-cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_err *err)
-{
-	*list = (struct cn_toplist){ .k = k, .capacity = capacity_of(k), .floor = floor };
-	return make_room(list, err);
+	*list = (struct cn_toplist){ .entry = entry, .k = k, .capacity = cn_toplist_capacity(k), .floor = floor };
 }
 
 void
 cn_toplist_release(struct cn_toplist *list)
 {
-	cn_mem_free(list->entry);
-	cn_mem_free(list->number);
+	if (list->room)
+		cn_mem_free(list->entry);
 	*list = (struct cn_toplist){ 0 };
 }
 
 int
 cn_toplist_grow(struct cn_toplist *list, struct cn_err *err)
 {
+	const bool lent = list->room == 0;
+	struct cn_toplist_entry *own = lent ? NULL : list->entry;
+
+	if (cn_mem_grow((void **)&own, &list->room, list->capacity * 2, sizeof *own, err) < 0)
+		return -1;
+	if (lent)
+		memcpy(own, list->entry, list->n * sizeof *own);
+	list->entry = own;
 	list->capacity *= 2;
-	return make_room(list, err);
+	return 0;
 }
 
 CN_CLONES static size_t
@@ -120,10 +114,10 @@ select_number(const uint32_t *x, size_t n, size_t k)
 
 /* The k-th greatest least key of the rows that count; 0 if there are not so many. */
 static uint64_t
-find_last(struct cn_toplist *list)
+find_last(const struct cn_toplist *list, uint32_t *x)
 {
 	const struct cn_toplist_entry *e = list->entry;
-	uint32_t *x = list->number, score, row;
+	uint32_t score, row;
 	size_t n = 0, above = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
@@ -145,10 +139,10 @@ find_last(struct cn_toplist *list)
 
 /* A row may go if what it is at most stands behind what k rows that count are at least. */
 bool
-cn_toplist_cut(struct cn_toplist *list)
+cn_toplist_cut(struct cn_toplist *list, uint32_t *scratch)
 {
 	struct cn_toplist_entry *e = list->entry;
-	const uint64_t last = find_last(list);
+	const uint64_t last = find_last(list, scratch);
 	size_t kept = 0;
 
 	if (last) {
@@ -177,8 +171,8 @@ by_key(const void *a, const void *b)
 }
 
 void
-cn_toplist_settle(struct cn_toplist *list)
+cn_toplist_settle(struct cn_toplist *list, uint32_t *scratch)
 {
-	cn_toplist_cut(list);
+	cn_toplist_cut(list, scratch);
 	qsort(list->entry, list->n, sizeof *list->entry, by_key);
 }

@@ -24,21 +24,23 @@ struct cn_toplist_entry {
 
 struct cn_toplist {
 	struct cn_toplist_entry *entry;
-	uint32_t *number;	/* for cutting */
-	size_t k, n, entry_room, number_room;
-	size_t capacity;	/* rows to hold before something is done about it */
+	size_t k, n, capacity;
+	size_t room;		/* of entries that are the list's own, once it has grown; else 0 */
 	float floor;		/* a row that scores less is not among the best k, or below what the list began with */
 };
 
-/* floor: rows below it will not be noted; -INFINITY for none. */
-int cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_err *err);
+/* How many entries a list of k begins with. */
+size_t cn_toplist_capacity(size_t k);
+
+/* entry: capacity entries, which stay with the caller.  floor: rows below it will not be noted; -INFINITY for none. */
+void cn_toplist_init(struct cn_toplist *list, size_t k, float floor, struct cn_toplist_entry *entry);
 void cn_toplist_release(struct cn_toplist *list);
 
-/* Bytes of a list of k. */
-size_t cn_toplist_bytes(size_t k);
-
-/* Drops what cannot be among the best k and raises the floor; false if the list is still rather full. */
-bool cn_toplist_cut(struct cn_toplist *list);
+/*
+ * Drops what cannot be among the best k and raises the floor; false if the list is still rather full.
+ * scratch: as many numbers as the list has capacity.
+ */
+bool cn_toplist_cut(struct cn_toplist *list, uint32_t *scratch);
 
 /* Doubles the capacity. */
 int cn_toplist_grow(struct cn_toplist *list, struct cn_err *err);
@@ -51,7 +53,7 @@ bool cn_toplist_is_exact(const struct cn_toplist_entry *entry);
 void cn_toplist_set(struct cn_toplist_entry *entry, float score);
 
 /* Cuts and sorts, best first; all entries must be exact.  More rows may be noted afterwards. */
-void cn_toplist_settle(struct cn_toplist *list);
+void cn_toplist_settle(struct cn_toplist *list, uint32_t *scratch);
 
 float cn_toplist_score(const struct cn_toplist_entry *entry);
 uint32_t cn_toplist_row(const struct cn_toplist_entry *entry);
