@@ -9,10 +9,10 @@
 
 enum { LANES = 16, RUN = 4 };
 
-/* What rounding to integers left of a vector: sum of the integers, squared lengths of the vector and of the rest. */
+/* What rounding to integers left of a vector, in units of scale: squared lengths of the vector, of the rest, of the integers. */
 struct remains {
-	double squares, rest, rounded;
-	int32_t sum;
+	float squares, rest, rounded;
+	int32_t sum;		/* of the integers */
 };
 
 size_t
@@ -38,16 +38,24 @@ greatest(const float *x, size_t d)
 	return most;
 }
 
+static float
+fold(float *lane)
+{
+	for (size_t width = LANES / 2; width; width /= 2)
+		for (size_t i = 0; i < width; i++)
+			lane[i] += lane[i + width];
+	return lane[0];
+}
+
 /*
- * x / scale, rounded and held within +-most, plus bias, to bytes whose runs of 4 lie stride apart.  Adding and
- * subtracting 1.5 * 2^52 rounds a double to an integer; the quotient is at most 191 (scale is a float, maybe a
- * subnormal one).
+ * x / scale, rounded to integers, plus bias, to bytes whose runs of 4 lie stride apart.  Adding and subtracting
+ * 1.5 * 2^23 rounds a float to an integer.
  */
 CN_CLONES static struct remains
-round_to(const float *x, size_t d, double scale, double most, int bias, uint8_t *code, size_t stride)
+round_to(const float *x, size_t d, float scale, int bias, uint8_t *code, size_t stride)
 {
-	const double factor = 1 / scale, magic = 0x1.8p52;
-	double squares[LANES] = { 0 }, rest[LANES] = { 0 }, rounded[LANES] = { 0 };
+	const float factor = 1 / scale, magic = 0x1.8p23f;
+	float squares[LANES] = { 0 }, rest[LANES] = { 0 }, rounded[LANES] = { 0 };
 	int32_t sum[LANES] = { 0 };
 	struct remains r = { 0 };
 
@@ -58,32 +66,41 @@ round_to(const float *x, size_t d, double scale, double most, int bias, uint8_t 
 
 		memcpy(part, x + i, n * sizeof *part);
 		for (size_t l = 0; l < LANES; l++) {
-			const double y = part[l] * factor + magic - magic;
-			const double held = y > most ? most : y < -most ? -most : y, lost = part[l] - held * scale;
+			const float y = part[l] * factor, whole = y + magic - magic, lost = y - whole;
 
-			squares[l] += (double)part[l] * part[l];
+			squares[l] += y * y;
 			rest[l] += lost * lost;
-			rounded[l] += held * held;
-			sum[l] += (int32_t)held;
-			byte[l] = (uint8_t)((int32_t)held + bias);
+			rounded[l] += whole * whole;
+			sum[l] += (int32_t)whole;
+			byte[l] = (uint8_t)((int32_t)whole + bias);
 		}
 		for (size_t l = 0; l < n; l += RUN)
 			memcpy(code + (i + l) / RUN * stride, byte + l, RUN);
 	}
-	for (size_t l = 0; l < LANES; l++) {
-		r.squares += squares[l];
-		r.rest += rest[l];
-		r.rounded += rounded[l];
+	for (size_t l = 0; l < LANES; l++)
 		r.sum += sum[l];
-	}
+	r.squares = fold(squares);
+	r.rest = fold(rest);
+	r.rounded = fold(rounded);
 	return r;
 }
 
-/* Rounded up, so that it is never less than the true length. */
+/* So large that the greatest number is most, but not so small that 1 / scale overflows. */
 static float
-length_of(double squares, double scale)
+scale_for(float greatest_number, float most)
 {
-	return (float)(sqrt(squares) / scale * (1 + 0x1p-20));
+	return fmaxf(greatest_number / most, 0x1p-120f);
+}
+
+/*
+ * Rounded up, so that it is never less than the true length in units of scale.  A quotient is wrong by at most
+ * 2^-22.9 of itself, hence of 2^-15.8 (it is at most 128), and as much is what was lost of it; a sum of squares by at
+ * most (d/16 + 6) 2^-24 of itself.
+ */
+static float
+length_of(float squares, size_t d)
+{
+	return (float)(sqrt(squares) * (1 + (double)d * 0x1p-24 + 0x1p-20) + sqrt((double)d) * 0x1p-15);
 }
 
 void
@@ -91,14 +108,12 @@ cn_quantise_panel(const float *row, size_t rows, size_t d, uint8_t *code, float 
 {
 	*spread = (struct cn_quantise_spread){ 0 };
 	for (size_t i = 0; i < rows; i++) {
-		const float most = greatest(row + i * d, d);
+		scale[i] = scale_for(greatest(row + i * d, d), 127);
 
-		scale[i] = most > 0 ? fmaxf(most / 127, 0x1p-149f) : 1;
+		const struct remains r = round_to(row + i * d, d, scale[i], 128, code + i * RUN, CN_QUANTISE_PANEL * RUN);
 
-		const struct remains r = round_to(row + i * d, d, scale[i], 127, 128, code + i * RUN, CN_QUANTISE_PANEL * RUN);
-
-		spread->length = fmaxf(spread->length, length_of(r.squares, scale[i]));
-		spread->rest = fmaxf(spread->rest, length_of(r.rest, scale[i]));
+		spread->length = fmaxf(spread->length, length_of(r.squares, d));
+		spread->rest = fmaxf(spread->rest, length_of(r.rest, d));
 	}
 }
 
@@ -106,12 +121,11 @@ cn_quantise_panel(const float *row, size_t rows, size_t d, uint8_t *code, float 
 struct cn_quantise_query
 cn_quantise_query(const float *query, size_t d, double gamma, int8_t *code, size_t lane)
 {
-	const float most = greatest(query, d);
-	const double scale = most > 0 ? most / 64.0 : 1;
-	const struct remains r = round_to(query, d, scale, 64, 0, (uint8_t *)code + lane * RUN, CN_QUANTISE_GROUP * RUN);
+	const float scale = scale_for(greatest(query, d), 64);
+	const struct remains r = round_to(query, d, scale, 0, (uint8_t *)code + lane * RUN, CN_QUANTISE_GROUP * RUN);
 	const double slack = 0x1p-20 * sqrt(r.rounded);
 
 	return (struct cn_quantise_query){ .scale = scale, .start = -128 * r.sum,
-		.length = (float)((length_of(r.rest, scale) + gamma * length_of(r.squares, scale) + slack) * (1 + 0x1p-20)),
-		.rest = (float)((length_of(r.rounded, 1) + slack) * (1 + 0x1p-20)) };
+		.length = (float)((length_of(r.rest, d) + gamma * length_of(r.squares, d) + slack) * (1 + 0x1p-20)),
+		.rest = (float)((length_of(r.rounded, d) + slack) * (1 + 0x1p-20)) };
 }

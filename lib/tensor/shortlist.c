@@ -19,7 +19,8 @@
 #define QUERIES 128		/* that are valued together, at most; a multiple of GROUP */
 #define STRIDE 256		/* values that are compared before the threshold may rise */
 #define FEW_QUERIES 64		/* not worth quantising a bank for */
-#define IN_VAIN 16		/* one row of so many may be scored in vain */
+#define VAIN_PRICE 6000		/* products of floats that take as long as scoring a row in vain */
+#define FEW_ROWS 512		/* not worth quantising, nor waiting to know scores */
 #define REST 15			/* tiles */
 #define AHEAD 8			/* rows that are fetched before they are scored */
 
@@ -101,6 +102,7 @@ note(struct cn_shortlist *s, struct cn_shortlist_worker *w, size_t query, size_t
 	assert(reason < CN_TOPK_REASONS);
 	if (list->n == list->capacity && !cut(w, list)) {
 		resolve(s, w, query);
+		w->resolved++;
 		if (!cut(w, list) && cn_toplist_grow(list, &w->err) < 0)
 			return;
 	}
@@ -149,10 +151,11 @@ weigh(struct cn_shortlist *s, struct cn_shortlist_worker *w, const struct values
 		note(s, w, v->query, v->first + i, least, most);
 }
 
-/* Notes the rows that may still matter. */
+/* Notes the rows that may still matter.  A list that was too full once will soon be again: bounds do not help it. */
 static void
 scan(struct cn_shortlist *s, struct cn_shortlist_worker *w, const struct values *v)
 {
+	const size_t before = w->resolved;
 	uint32_t reach[STRIDE];
 
 	for (size_t from = 0; from < v->rows && !w->err.code; from += STRIDE) {
@@ -161,7 +164,10 @@ scan(struct cn_shortlist *s, struct cn_shortlist_worker *w, const struct values 
 		const size_t n = cn_sieve_values(v->value + from, rows, threshold, reach);
 
 		for (size_t i = 0; i < n; i++)
-			weigh(s, w, v, from + reach[i]);
+			if (w->resolved == before && s->slab.n >= FEW_ROWS)
+				weigh(s, w, v, from + reach[i]);
+			else
+				note_exactly(s, w, v->query, v->first + from + reach[i]);
 	}
 }
 
@@ -232,13 +238,15 @@ static void
 search_tile(struct cn_shortlist *s, struct cn_shortlist_worker *w, size_t part, size_t first, size_t rows)
 {
 	const size_t from = part * s->part, end = from + s->part < s->m ? from + s->part : s->m;
+	const size_t before = w->vain;
+	const bool begun = s->list[from].floor > -INFINITY;
 	size_t query = from;
 
 	while (query < end && s->coded && !s->rest[part]) {
-		const size_t queries = end - query < GROUP ? end - query : GROUP, before = w->vain;
+		const size_t queries = end - query < GROUP ? end - query : GROUP;
 
 		search_integers(s, w, query, queries, first, rows);
-		if (w->vain - before > queries * rows / IN_VAIN)
+		if (begun && (w->vain - before) * VAIN_PRICE > (end - from) * rows * s->d)
 			s->rest[part] = REST + 1;
 		query += queries;
 	}

@@ -9,8 +9,9 @@
  * There are two first passes.  Products of small integers (quantise.h) are several times as fast as
  * those of floats by BLAS, but their bounds are wider: more rows are scored again in vain.  So integers
  * are used where the machine has instructions for them and there are enough queries to pay for quantising
- * the bank; and where more than a sixteenth of a group's rows were scored in vain, BLAS values the
- * rest of that tile and the next fifteen for these queries, then integers are tried again.
+ * the bank; and where scoring rows of a tile in vain took longer than integers save (a row is taken for
+ * as much as 6000 products of floats), BLAS values the rest of that tile and the next fifteen for
+ * these queries, then integers are tried again.
  */
 #ifndef CN_TENSOR_SHORTLIST_H
 #define CN_TENSOR_SHORTLIST_H
@@ -31,6 +32,7 @@ struct cn_shortlist_worker {
 	uint32_t *scratch;		/* for cutting lists */
 	size_t scratch_room;
 	size_t vain;			/* rows scored again that did not matter */
+	size_t resolved;		/* lists that were too full to wait for the end of the slab */
 	struct cn_err err;
 };
 

@@ -39,7 +39,7 @@ cn_toplist_set(struct cn_toplist_entry *entry, float score)
 size_t
 cn_toplist_capacity(size_t k)
 {
-	return 3 * k + 64;
+	return k < 43 ? 5 * k + 32 : 2 * k + 160;
 }
 
 void
@@ -153,7 +153,7 @@ cn_toplist_cut(struct cn_toplist *list, uint32_t *scratch)
 		list->n = kept;
 		list->floor = fmaxf(list->floor, cn_order_score(last));
 	}
-	return list->n <= list->k + (list->capacity - list->k) / 4 * 3;
+	return list->n + list->k / 8 + 16 <= list->capacity;
 }
 
 void
