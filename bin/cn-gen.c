@@ -20,7 +20,7 @@ struct config {
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
-	{ 0, "method", CN_CHOICE(method), "name", "gan", .choices = "gan|mix", .help = "Let a generator and a discriminator learn to make negatives, or mix hard ones" },
+	{ 0, "method", CN_CHOICE(method), "name", "gan", .choices = CN_METHOD_CHOICES, .help = "Let a generator and a discriminator learn to make negatives, or mix hard ones" },
 	{ 0, "k", CN_INT(k), "count", "4", 1, 1024, .help = "Make this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
@@ -52,12 +52,12 @@ static struct cn_generator_config
 generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_output *log, struct cn_pool *pool)
 {
 	return (struct cn_generator_config){
-		.method = (enum cn_generator_method)c->method, .k = (size_t)c->k, .round = (size_t)c->round,
-		.mined = (size_t)c->mined, .hardest = (size_t)c->hardest, .warmup = (uint64_t)c->warmup,
-		.steps = (unsigned)c->steps, .query_share = c->query_share, .guard = c->guard, .replace = c->replace,
-		.gan = { .latent_norm = c->latent_norm, .margin = c->margin, .target = c->target,
-			.diversity = c->diversity, .realism = c->realism, .lr = c->lr },
-		.seed = (uint64_t)c->common.seed, .encoder = encoder, .log = log, .pool = pool,
+		.kind = cn_method_kind(c->method), .warmup = (uint64_t)c->warmup, .replace = c->replace, .log = log,
+		.rounds = { .rows = (size_t)c->round, .mined = (size_t)c->mined, .hardest = (size_t)c->hardest, .guard = c->guard,
+			.encoder = encoder, .pool = pool },
+		.method = { .k = (size_t)c->k, .seed = (uint64_t)c->common.seed, .target = c->target, .lr = c->lr,
+			.steps = (unsigned)c->steps, .query_share = c->query_share,
+			.gan = { .latent_norm = c->latent_norm, .margin = c->margin, .diversity = c->diversity, .realism = c->realism } },
 	};
 }
 
@@ -68,7 +68,7 @@ run(struct cn_step *step, struct cn_generator *generator, const struct config *c
 	if (!generator || cn_step_output(step, cn_generator_schema(generator), NULL, 0, err) < 0)
 		return;
 	cn_meta_remove(cn_writer_meta(step->out), "mine.rules");
-	cn_meta_set(cn_writer_meta(step->out), "gen.rules", CN_GENERATOR_RULES, err);
+	cn_meta_set(cn_writer_meta(step->out), "gen.rules", CN_MADE_RULES, err);
 	cn_progress_start(&step->progress, &tool, c, "rows", cn_reader_rows_hint(step->in));
 	cn_generator_run(generator, step->out, (uint64_t)c->common.rows, &step->progress, err);
 	cn_progress_end(&step->progress);
@@ -80,9 +80,9 @@ tell(const struct config *c, const uint64_t *n)
 	if (c->common.verbose)
 		cn_tool_say(&tool, "%llu negatives generated, %llu of these at a later draw, %llu turned away by the guard, "
 			"%llu mixed, %llu of noise",
-			(unsigned long long)(n[CN_GENERATED_GAN] + n[CN_GENERATED_AGAIN]), (unsigned long long)n[CN_GENERATED_AGAIN],
-			(unsigned long long)n[CN_GENERATED_PUSHED],
-			(unsigned long long)(n[CN_GENERATED_MIXED] + n[CN_GENERATED_QUERY]), (unsigned long long)n[CN_GENERATED_NOISE]);
+			(unsigned long long)(n[CN_MADE_GENERATED] + n[CN_MADE_AGAIN]), (unsigned long long)n[CN_MADE_AGAIN],
+			(unsigned long long)n[CN_MADE_PUSHED], (unsigned long long)(n[CN_MADE_MIXED] + n[CN_MADE_QUERY]),
+			(unsigned long long)n[CN_MADE_NOISE]);
 }
 
 int
@@ -97,8 +97,8 @@ main(int argc, char **argv)
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 
 	cn_blas_begin();
-	if (c.log && c.method != CN_GENERATOR_GAN)
-		cn_err_set(&err, CN_USAGE, "--log is for --method gan: there is nothing to tell of mixing");
+	if (c.log && !cn_method_kind(c.method)->learn)
+		cn_err_set(&err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", cn_method_kind(c.method)->word);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
 		cn_encoder_trace(encoder, c.model, &step, &err);

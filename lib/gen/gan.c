@@ -76,6 +76,13 @@ cn_gan_free(struct cn_gan *gan)
 	cn_mem_free(gan);
 }
 
+void
+cn_gan_keep(struct cn_gan *gan, struct cn_state *state)
+{
+	cn_state_network(state, "generator", gan->net[CN_GAN_GENERATOR], gan->adam[CN_GAN_GENERATOR]);
+	cn_state_network(state, "discriminator", gan->net[CN_GAN_DISCRIMINATOR], gan->adam[CN_GAN_DISCRIMINATOR]);
+}
+
 float *
 cn_gan_weights(struct cn_gan *gan, enum cn_gan_side side, size_t *n)
 {

@@ -30,6 +30,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "gen/state.h"
 
 #define CN_GAN_LATENT 16	/* numbers of noise */
 #define CN_GAN_DRAWS 2		/* generated vectors per row while training */
@@ -72,6 +73,9 @@ void cn_gan_train(struct cn_gan *gan, const struct cn_gan_round *round, unsigned
 /* out (rows, draws, dim), of unit length, of anchors, positives (rows, dim) and noise (rows, draws, CN_GAN_LATENT). */
 void cn_gan_generate(struct cn_gan *gan, size_t rows, size_t draws, const float *anchor, const float *positive,
 	const float *noise, float *out);
+
+/* Both networks and what their optimizers remember. */
+void cn_gan_keep(struct cn_gan *gan, struct cn_state *state);
 
 /* The parts of a step, for tests: noise is drawn, then losses and their gradients follow from it and the weights alone. */
 enum cn_gan_side { CN_GAN_GENERATOR, CN_GAN_DISCRIMINATOR };

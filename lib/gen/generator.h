@@ -1,9 +1,8 @@
 /*
  * generator - what cn-gen does to a stream: every row leaves with K negatives made for it.
  *
- * Rows are taken in rounds of a fixed number.  The networks of the gan method learn from a round when it is
- * full, then the round's negatives are made; so the result depends neither on the chunks of the input nor on
- * threads.  Vectors are the head's output of an encoder for x and pos, or the fields z and pos_z.
+ * Rows are taken in rounds of a fixed number.  A method that learns does so from a round when it is full, then the
+ * round's negatives are made; so the result depends neither on the chunks of the input nor on threads.
  *
  * Fields added: neg_z f32 [K,D] of unit length, neg_score f32 [K], neg_rule u8 [K].
  */
@@ -15,44 +14,20 @@
 
 #include "base/err.h"
 #include "base/output.h"
-#include "base/pool.h"
 #include "base/tool.h"
-#include "gen/gan.h"
-#include "nn/encoder.h"
+#include "gen/method.h"
+#include "gen/rounds.h"
 #include "stream/reader.h"
 #include "stream/schema.h"
 #include "stream/writer.h"
 
-/* Order is that of the option's choices. */
-enum cn_generator_method { CN_GENERATOR_GAN, CN_GENERATOR_MIX };
-
-/* How a negative came about: neg_rule. */
-enum cn_generator_rule {
-	CN_GENERATED_NONE,
-	CN_GENERATED_NOISE,	/* random direction */
-	CN_GENERATED_MIXED,	/* of two hard ones */
-	CN_GENERATED_QUERY,	/* of a hard one and the anchor */
-	CN_GENERATED_GAN,	/* by the generator, at the first draw */
-	CN_GENERATED_AGAIN,	/* at a later draw, earlier ones were above the guard */
-	CN_GENERATED_PUSHED,	/* all draws were above the guard, the last was turned away */
-	CN_GENERATED_RULES,
-};
-
-#define CN_GENERATOR_RULES "none noise mixed query generated again pushed"
-
 struct cn_generator_config {
-	enum cn_generator_method method;
-	size_t k, round, mined, hardest;	/* mined: negatives of the input to use, per row; hardest: of a round */
-	uint64_t warmup;			/* rows that get mixed ones while the networks learn */
-	unsigned steps;				/* of training, per round */
-	double query_share;			/* of the mixed negatives that are mixed with the anchor */
-	double guard;				/* nothing above the positive's similarity minus this */
+	const struct cn_method_kind *kind;
+	struct cn_method_config method;		/* dim, rows and pool are set here */
+	struct cn_rounds_config rounds;
+	uint64_t warmup;			/* rows that get mixed ones while a method learns */
 	bool replace;				/* leave out the negatives that rows come with */
-	struct cn_gan_config gan;		/* dim and rows are set here */
-	uint64_t seed;
-	struct cn_encoder *encoder;		/* NULL = by fields z and pos_z; not owned */
 	struct cn_output *log;			/* NULL = none; not owned */
-	struct cn_pool *pool;			/* may be NULL; not owned */
 };
 
 struct cn_generator;

@@ -24,7 +24,7 @@ offer(struct cn_hard *hard, size_t most, const float *vector, float score, float
 }
 
 void
-cn_hard_find(struct cn_hard *hard, const struct cn_hard_round *round, size_t row, size_t most)
+cn_hard_find(struct cn_hard *hard, const struct cn_round *round, size_t row, size_t most)
 {
 	const size_t dim = round->dim;
 	const float *anchor = round->anchor + row * dim;

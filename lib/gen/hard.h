@@ -9,18 +9,10 @@
 #define CN_GEN_HARD_H
 
 #include <stddef.h>
-#include <stdint.h>
+
+#include "gen/round.h"
 
 #define CN_HARD_MOST 256
-
-/* Vectors are of unit length. */
-struct cn_hard_round {
-	size_t rows, dim, mined;	/* mined: negatives each row came with */
-	const float *anchor, *positive;	/* (rows, dim) */
-	const float *mined_z;		/* (rows, mined, dim); a vector of zeros = none */
-	const uint64_t *id;
-	const float *ceiling;		/* (rows) the greatest similarity that counts */
-};
 
 struct cn_hard {
 	size_t n;
@@ -29,6 +21,6 @@ struct cn_hard {
 };
 
 /* The hardest candidates of a row, most (<= CN_HARD_MOST) of them if there are; ties go to the negatives it came with, then to the earlier row. */
-void cn_hard_find(struct cn_hard *hard, const struct cn_hard_round *round, size_t row, size_t most);
+void cn_hard_find(struct cn_hard *hard, const struct cn_round *round, size_t row, size_t most);
 
 #endif

@@ -268,3 +268,9 @@ cn_optimizer_resume(struct cn_optimizer *o, uint64_t steps)
 {
 	o->step = steps;
 }
+
+uint64_t
+cn_optimizer_steps(const struct cn_optimizer *o)
+{
+	return o->step;
+}

@@ -69,6 +69,7 @@ void cn_optimizer_step(struct cn_optimizer *optimizer, const struct cn_optimizer
 
 float *cn_optimizer_state(struct cn_optimizer *optimizer, int which, size_t *n);
 void cn_optimizer_resume(struct cn_optimizer *optimizer, uint64_t steps);
+uint64_t cn_optimizer_steps(const struct cn_optimizer *optimizer);	/* so far */
 
 void cn_optimizer_free(struct cn_optimizer *optimizer);
 

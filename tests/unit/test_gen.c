@@ -319,7 +319,8 @@ test_hard(void)
 {
 	static float mined[ROWS * 2 * DIM], ceiling[ROWS];
 	static struct cn_hard hard;
-	struct cn_hard_round round = { ROWS, DIM, 2, anchor, positive, mined, ids, ceiling };
+	const struct cn_round round = { .rows = ROWS, .dim = DIM, .mined = 2, .anchor = anchor, .positive = positive, .mined_z = mined,
+		.id = ids, .ceiling = ceiling };
 	size_t wrong = 0;
 
 	make_round(0);

@@ -1,0 +1,12 @@
+/* method - the table of methods. */
+#include "gen/method.h"
+
+#include "base/banned.h"
+
+static const struct cn_method_kind *const kinds[] = { &cn_gan_kind, &cn_mix_kind };
+
+const struct cn_method_kind *
+cn_method_kind(int choice)
+{
+	return kinds[choice];
+}
