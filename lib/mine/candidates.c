@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "mine/candidates.h"
+#include "mine/deck.h"
 #include "tensor/kernel.h"
 #include "tensor/topk.h"
 
@@ -13,7 +14,7 @@
 #define HITS ((size_t)1 << 20)	/* hits of a search held at once */
 
 struct worker {
-	uint32_t *deck;			/* (2 x span) the span's rows in order, and how they were swapped */
+	struct cn_deck deck;
 	struct cn_candidate *list;	/* (longest list) */
 	struct cn_choose_room room;
 	struct cn_walk walk;
@@ -92,18 +93,14 @@ cn_candidates_depth(const struct cn_selector_config *c, enum cn_way way, size_t 
 }
 
 static int
-prepare(struct work *w, size_t deck, size_t list, struct cn_err *err)
+prepare(struct work *w, size_t list, struct cn_err *err)
 {
 	const size_t threads = cn_pool_threads(w->job->strategy->pool);
 
 	cn_rng_key_init(&w->key, w->job->strategy->config.seed, w->job->purpose);
 	w->worker = cn_mem_array(threads, sizeof *w->worker, err);
-	for (size_t t = 0; t < threads && !err->code; t++) {
-		w->worker[t].deck = cn_mem_array(2 * deck, sizeof *w->worker[t].deck, err);
+	for (size_t t = 0; t < threads && !err->code; t++)
 		w->worker[t].list = cn_mem_array(list, sizeof *w->worker[t].list, err);
-		for (size_t i = 0; i < deck && !err->code; i++)
-			w->worker[t].deck[i] = (uint32_t)i;
-	}
 	return err->code ? -1 : 0;
 }
 
@@ -115,7 +112,7 @@ clear(struct work *w, struct cn_err *err)
 
 		if (own->err.code)
 			cn_err_set(err, own->err.code, "%s", own->err.text);
-		cn_mem_free(own->deck);
+		cn_deck_release(&own->deck);
 		cn_mem_free(own->list);
 		cn_choose_release(&own->room);
 		cn_walk_release(&own->walk);
@@ -285,7 +282,7 @@ cn_candidates_search(const struct cn_job *job, bool far, struct cn_err *err)
 	query = far ? cn_mem_array(w.block * job->filter.bank->dim, sizeof *query, err) : NULL;
 	dropped = cn_mem_array(w.block, CN_TOPK_REASONS * sizeof *dropped, err);
 	w.hits = hits;
-	prepare(&w, 0, w.depth, err);
+	prepare(&w, w.depth, err);
 	for (; !err->code && w.from < rows; w.from += w.block)
 		search_some(&w, rows - w.from < w.block ? rows - w.from : w.block, bound, query, hits, dropped, err);
 	clear(&w, err);
@@ -332,33 +329,24 @@ settle_list(const struct work *w, struct worker *own, size_t anchor, size_t n, d
 	settle(w, own, anchor, last - first, shift, rng);
 }
 
-/* Deals allowed rows from a deck (Fisher and Yates) into the list, then puts the deck back in order. */
+/* Deals allowed rows of the span into the list. */
 static size_t
 deal(const struct work *w, struct worker *own, size_t anchor, size_t want, struct cn_rng *rng)
 {
 	const struct cn_job *job = w->job;
-	const uint32_t n = job->span.rows;
-	uint32_t *deck = own->deck, *swapped = deck + n, dealt = 0;
 	struct cn_filter filter = job->filter;
 	size_t found = 0;
+	uint32_t card;
 
-	for (; found < want && dealt < n; dealt++) {
-		const uint32_t at = dealt + cn_rng_below(rng, n - dealt), card = deck[at], row = job->span.first + card;
+	cn_deck_start(&own->deck, job->span.rows);
+	while (found < want && cn_deck_deal(&own->deck, rng, &card, &own->err) > 0) {
+		const uint32_t row = job->span.first + card;
 		const float score = cn_candidates_score(job, anchor, row);
 		const unsigned reason = judge_scored(job, &filter, anchor, row, score);
 
-		deck[at] = deck[dealt];
-		deck[dealt] = card;
-		swapped[dealt] = at;
 		note_dropped(job, anchor, reason);
 		if (!reason)
 			own->list[found++] = (struct cn_candidate){ row, UINT32_MAX, score, 0 };
-	}
-	while (dealt-- > 0) {
-		const uint32_t card = deck[dealt];
-
-		deck[dealt] = deck[swapped[dealt]];
-		deck[swapped[dealt]] = card;
 	}
 	return found;
 }
@@ -377,7 +365,7 @@ deal_part(void *context, size_t part, size_t worker)
 		size_t n;
 
 		start(w, &rng, anchor);
-		n = deal(w, own, anchor, w->sample ? w->sample : job->k, &rng);
+		n = deal(w, own, anchor, w->sample ? w->sample : job->wanted ? job->wanted[anchor] : job->k, &rng);
 		if (w->sample) {
 			settle_list(w, own, anchor, n, n ? cn_rng_log((double)n) + uniform : 0, &rng);
 			continue;
@@ -393,7 +381,7 @@ cn_candidates_deal(const struct cn_job *job, size_t sample, struct cn_err *err)
 {
 	struct work w = { .job = job, .sample = sample < job->span.rows ? sample : job->span.rows };
 
-	if (prepare(&w, job->span.rows, w.sample > job->k ? w.sample : job->k, err) == 0)
+	if (prepare(&w, w.sample > job->k ? w.sample : job->k, err) == 0)
 		cn_pool_run(job->strategy->pool, cn_pool_parts(job->anchors->rows, PART), deal_part, &w);
 	clear(&w, err);
 	return err->code ? -1 : 0;
@@ -500,7 +488,7 @@ cn_candidates_walk(const struct cn_job *job, struct cn_err *err)
 	struct work w = { .job = job };
 	struct cn_topk_hit *starts = NULL;
 
-	if (job->filter.bank->rows && find_starts(job, &starts, err) == 0 && prepare(&w, 0, WALK, err) == 0) {
+	if (job->filter.bank->rows && find_starts(job, &starts, err) == 0 && prepare(&w, WALK, err) == 0) {
 		w.start = starts;
 		for (size_t t = 0; t < cn_pool_threads(job->strategy->pool) && !err->code; t++)
 			cn_walk_init(&w.worker[t].walk, &job->strategy->layout->graph, WALK, err);
@@ -592,7 +580,7 @@ cn_candidates_cache(const struct cn_job *job, struct cn_err *err)
 
 	for (size_t i = 0; i < job->anchors->rows && !err->code; i++)
 		slot[i] = cn_cache_slot(cache, job->anchors->id[i], err);
-	if (!err->code && prepare(&w, job->span.rows, 2 * cache->kept + job->strategy->config.fresh, err) == 0)
+	if (!err->code && prepare(&w, 2 * cache->kept + job->strategy->config.fresh, err) == 0)
 		cn_pool_run(job->strategy->pool, PART, cache_part, &w);
 	clear(&w, err);
 	cn_mem_free(slot);

@@ -13,6 +13,7 @@ struct cn_job {
 	struct cn_span span;
 	size_t number;			/* of the span, in the layout */
 	size_t k;
+	const uint32_t *wanted;		/* (anchors) of a deal: so many of the k are wanted; NULL: all */
 	struct cn_pick *picks;		/* of the first anchor; rows are config.k apart */
 	uint32_t rule;
 	enum cn_way way;

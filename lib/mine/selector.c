@@ -279,6 +279,14 @@ repeat(struct cn_pick *pick, size_t found, size_t k)
 	}
 }
 
+/* How many of each anchor's negatives are none. */
+static void
+count_lacking(const struct cn_pick *picks, size_t rows, size_t k, uint32_t *lacking)
+{
+	for (size_t i = 0; i < rows * k; i++)
+		lacking[i / k] += picks[i].row == CN_BANK_NONE;
+}
+
 /* Fills what is none yet with draws from the whole bank that only the filter restricts. */
 static int
 resample(const struct cn_selector *s, const struct cn_anchors *a, struct cn_pick *picks, struct cn_err *err)
@@ -286,6 +294,7 @@ resample(const struct cn_selector *s, const struct cn_anchors *a, struct cn_pick
 	const size_t k = s->config.k;
 	struct cn_selector own = *s;
 	struct cn_pick *fresh = cn_mem_array(a->rows * k, sizeof *fresh, err);
+	uint32_t *lacking = cn_mem_array(a->rows, sizeof *lacking, err);
 	struct cn_job job = {
 		.strategy = &own, .anchors = a, .filter = s->filter, .span = { 0, (uint32_t)s->filter.bank->rows, 1 }, .k = k, .picks = fresh,
 		.rule = CN_RULE_RESAMPLED, .way = CN_WAY_RANDOM, .purpose = "mine-resample",
@@ -297,13 +306,16 @@ resample(const struct cn_selector *s, const struct cn_anchors *a, struct cn_pick
 	job.filter.stride = job.filter.n_taken = k;
 	for (size_t i = 0; i < a->rows * k && fresh; i++)
 		fresh[i].row = CN_BANK_NONE;
-	if (!err->code)
+	if (!err->code) {
+		count_lacking(picks, a->rows, k, lacking);
 		cn_candidates_deal(&job, 0, err);
+	}
 	for (size_t i = 0; i < a->rows && !err->code; i++)
 		for (size_t j = 0, next = 0; j < k; j++)
 			if (picks[i * k + j].row == CN_BANK_NONE && fresh[i * k + next].row != CN_BANK_NONE)
 				picks[i * k + j] = fresh[i * k + next++];
 	cn_mem_free(fresh);
+	cn_mem_free(lacking);
 	return err->code ? -1 : 0;
 }
 
