@@ -49,8 +49,9 @@ open_others(struct cn_step *step, int operands, char **argv, struct cn_reader **
 static void
 enter(struct cn_step *step, struct cn_splice *splice, struct cn_err *err)
 {
-	if (splice->config.skip && !cn_reader_seek(step->in, splice->config.skip, err))
-		splice->seen = cn_reader_rows(step->in);
+	splice->alone = true;
+	if (splice->config.skip)
+		cn_reader_seek(step->in, splice->config.skip, err);
 }
 
 static void

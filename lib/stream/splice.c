@@ -188,6 +188,8 @@ cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_writ
 	while (!enough(splice) && cn_reader_next(reader, &in, err) > 0) {
 		size_t used = in.rows;
 
+		if (splice->alone)
+			splice->seen = in.first_row;
 		if (passes(splice, &in)) {
 			cn_writer_put(writer, &in, err);
 			splice->taken += in.rows;

@@ -30,6 +30,7 @@ struct cn_splice {
 	struct cn_schema in, out;
 	int from[CN_SCHEMA_FIELDS];	/* which field of in a field of out is */
 	bool plain;			/* all fields, as they are named and ordered */
+	bool alone;			/* there is one input, which may be entered anywhere: its batches tell where they are */
 	uint64_t seen, taken;
 };
 

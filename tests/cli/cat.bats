@@ -47,6 +47,16 @@ root() {
 	cmp <(column over id) <({ column "$d" id; column "$d" id; } | tail -c +1521 | head -c 160)
 }
 
+@test "cat: a slice that begins behind the first chunk, by the index and without one" {
+	ok 'cn-import demo -n 40 --size 8 --chunk-rows 8 -o d'
+	for skip in 5 8 9 17 39 40; do
+		ok "cn-cat --skip $skip -n 3 d -o s && cn-cat --skip $skip -n 3 <d >p && cat d | cn-cat --skip $skip --shard 2/3 -o t"
+		cmp <(column s id) <(column d id | tail -c +$((8 * skip + 1)) | head -c 24)
+		cmp <(column s x) <(column p x)
+		cmp <(column t id | od -An -v -t u8 -w8) <(column d id | tail -c +$((8 * skip + 1)) | od -An -v -t u8 -w8 | awk 'NR % 3 == 2')
+	done
+}
+
 @test "cat: fields chosen, in order, renamed" {
 	ok "cn-cat --fields label,id --rename label=class $CN_FIXTURES/demo.cns -o f && cn-info --json f | jq -r '[.fields[].name] | join(\",\")'"
 	[ "$output" = class,id ]
