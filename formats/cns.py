@@ -12,6 +12,7 @@ Needs numpy and the zstd program.
 """
 import hashlib
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -248,6 +249,7 @@ class Stream:
         self.file, self.offset = file, 0
         self.rows, self.entries, self.index_offset, self.found = 0, [], 0, []
         self.ragged = False
+        self.findings = None
         self.head = self.read_head()
         self.data_root = digest(b"data", self.head.schema)
         self.stream_root = digest(b"strm", self.head.digest)
@@ -307,6 +309,8 @@ class Stream:
                 yield self.chunk(at, payload)
             elif kind == b"iNDX":
                 self.index(at, payload)
+            elif kind == b"mETA":
+                self.find(payload)
             elif kind == b"TAIL":
                 self.tail(at, payload)
                 return
@@ -333,6 +337,8 @@ class Stream:
         parts = [self.part(cursor, field, rows) for field in fields]
         if self.index_offset:
             raise corrupt("a chunk comes after the index")
+        if self.findings is not None:
+            raise corrupt("a chunk comes after mETA")
         if first != self.rows or self.ragged or rows > self.head.chunk_rows:
             raise corrupt(f"chunk {len(self.entries)} has rows that do not follow")
         self.ragged = not self.head.variable and rows < self.head.chunk_rows
@@ -362,6 +368,13 @@ class Stream:
             raise corrupt("the index has a bad length")
         self.index_offset = self.index_offset or at
         self.found.append(payload[16:])
+
+    def find(self, payload):
+        """Metadata that were known at the end only."""
+        if self.findings is not None:
+            raise corrupt("there is a second mETA")
+        self.findings = read_pairs(Cursor(payload[8:], "mETA"))
+        self.stream_root = digest(b"strm", self.stream_root, payload)
 
     def tail(self, at, payload):
         cursor = Cursor(payload, "TAIL")
@@ -502,6 +515,8 @@ def show(path, out):
                     out.write("\t".join(cell(field, columns[field.name][row]) for field in fields) + "\n")
     except Fault as fault:
         return fault.status, str(fault)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return 1, f"cannot open: {error.strerror}"
     return 0, ""
@@ -525,4 +540,10 @@ def main(paths):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-    sys.exit(main(sys.argv[1:]))
+    try:
+        result = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:     # the reader went away: end by the signal, as the programs do
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    sys.exit(result)

@@ -90,6 +90,11 @@ def pairs(items):
     return b"".join(struct.pack("<H", len(k)) + k + struct.pack("<I", len(v)) + v for k, v in items)
 
 
+def findings(*items):
+    """The payload of mETA."""
+    return b"mETA" + bytes(4) + pairs(items)
+
+
 def node(items, parents=()):
     body = pairs(items)
     return struct.pack(f"<H{len(parents)}HI", len(parents), *parents, len(body)) + body
@@ -294,6 +299,8 @@ VALID = {
     "0018-big-rows": lambda: Stream([(b"x", U16, (300, 200))], rows=1).chunk([b"a" * 120000], 1, filters=[1]).index().tail(),
     "0019-zstd-window": lambda: one(frames=[zstd(IDS[0], window=0), zstd(PIXELS[0], window=0x68)]).index().tail(),
     "0020-signed": lambda: whole(sign=sign),
+    "0021-metadata-at-the-end": lambda: two().index().other(findings((b"count", b"6"), (b"name", b"sechs \xe2\x86\x92 6"))).tail(sign=sign),
+    "0022-metadata-at-the-end-of-nothing": lambda: begun().other(findings()).tail(),
 }
 
 
@@ -307,6 +314,10 @@ def swap(stream, at, new):
     """With new written over what was at a place."""
     stream.bytes = stream.bytes[:at] + new + stream.bytes[at + len(new):]
     return stream
+
+
+def swap_last(stream, new):
+    return swap(stream, len(stream.bytes) - len(new), new)
 
 
 def insert(stream, at, new):
@@ -452,6 +463,15 @@ INVALID = {
     "0114-ancillary-frame-with-flags": (1, "a frame has flags", lambda: one().other(b"juNk\1\0\0\0").index().tail()),
     "0115-frame-between-chunk-and-data": (1, "is not a zstd frame", lambda: insert(one(), CHUNK_AT + 96, frame(b"juNk" + bytes(4)))),
     "0116-ancillary-frame-taken-out": (4, "stream_root", lambda: lose_frame(one()).index().tail()),
+    # mETA
+    "0160-meta-out-of-order": (1, "corrupt mETA: metadata keys are not in order", lambda: two().index().other(
+        findings((b"b", b""), (b"a", b""))).tail()),
+    "0161-meta-cut-short": (1, "corrupt mETA: metadata is cut short", lambda: two().index().other(findings((b"a", b"1"))[:-1]).tail()),
+    "0162-meta-no-text": (1, "corrupt mETA: metadata is not UTF-8", lambda: two().index().other(findings((b"a", b"\xff"))).tail()),
+    "0163-meta-to-be-understood": (1, "needs metadata 'a!' understood", lambda: two().index().other(findings((b"a!", b""))).tail()),
+    "0164-meta-twice": (1, "there is a second mETA", lambda: two().index().other(findings()).other(findings()).tail()),
+    "0165-chunk-after-meta": (1, "a chunk comes after mETA", lambda: one().other(findings()).chunk([IDS[1], PIXELS[1]], 4).index().tail()),
+    "0166-meta-changed": (4, "stream_root", lambda: swap_last(two().index().other(findings((b"n", b"6"))), b"7").tail()),
     # iNDX
     "0120-index-empty": (1, "the index has a bad length", lambda: one().index([]).tail()),
     "0121-index-count": (1, "the index has a bad length", lambda: two().index(n=3).tail()),

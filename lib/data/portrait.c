@@ -102,11 +102,24 @@ put_history(const struct cn_history *history, FILE *to)
 		put_tree(history, history->n - 1, 0, met, to);
 }
 
+/* Of the header, and what came at the end. */
+static struct cn_meta
+all_meta(const struct cn_reader *reader, struct cn_err *err)
+{
+	struct cn_meta all = { 0 };
+
+	cn_meta_merge(&all, cn_reader_findings(reader), err);
+	cn_meta_merge(&all, cn_reader_meta(reader), err);
+	return all;
+}
+
 void
 cn_portrait_words(const struct cn_reader *reader, const char *failure, FILE *to)
 {
 	const struct cn_reader_end *end = cn_reader_end(reader);
 	const struct cn_schema *schema = cn_reader_schema(reader);
+	struct cn_err err = { 0 };	/* its own: of a damaged stream the rest is said all the same */
+	struct cn_meta meta = all_meta(reader, &err);
 	char text[128];
 
 	fprintf(to, "stream      %s: %s\n", cn_reader_name(reader),
@@ -119,7 +132,7 @@ cn_portrait_words(const struct cn_reader *reader, const char *failure, FILE *to)
 	for (size_t f = 0; f < schema->n; f++)
 		fprintf(to, "field       %-12s %s\n", schema->field[f].name,
 			cn_shape_text(schema->field[f].dtype, &schema->field[f].shape, text, sizeof text));
-	put_meta(cn_reader_meta(reader), to);
+	put_meta(&meta, to);
 	if (end) {
 		hex(end->data_root, text);
 		fprintf(to, "data root   %s\n", text);
@@ -131,6 +144,7 @@ cn_portrait_words(const struct cn_reader *reader, const char *failure, FILE *to)
 				end->status & 1 ? " salvaged from a damaged stream" : "");
 	}
 	put_history(cn_reader_history(reader), to);
+	cn_meta_release(&meta);
 }
 
 void
@@ -194,6 +208,8 @@ cn_portrait_json(const struct cn_reader *reader, FILE *to, struct cn_err *err)
 {
 	const struct cn_reader_end *end = cn_reader_end(reader);
 	const struct cn_schema *schema = cn_reader_schema(reader);
+	struct cn_err own = { 0 };	/* as history_json */
+	struct cn_meta meta = all_meta(reader, &own);
 	json_t *root = json_object(), *fields = json_array();
 	char digest[65];
 
@@ -210,7 +226,8 @@ cn_portrait_json(const struct cn_reader *reader, FILE *to, struct cn_err *err)
 	json_object_set_new(root, "rows", json_integer((json_int_t)cn_reader_rows(reader)));
 	json_object_set_new(root, "chunk_rows", json_integer(cn_reader_chunk_rows(reader)));
 	json_object_set_new(root, "fields", fields);
-	json_object_set_new(root, "meta", meta_json(cn_reader_meta(reader)));
+	json_object_set_new(root, "meta", meta_json(&meta));
+	cn_meta_release(&meta);
 	if (end) {
 		json_object_set_new(root, "chunks", json_integer((json_int_t)end->chunks));
 		hex(end->data_root, digest);

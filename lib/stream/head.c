@@ -1,4 +1,4 @@
-/* head - HEAD, the first frame of a stream. */
+/* head - HEAD, the first frame of a stream, and the metadata that come late. */
 #include "stream/head.h"
 
 #include <stdbool.h>
@@ -189,12 +189,35 @@ cn_head_encode(struct cn_head *head, struct cn_wire *wire, struct cn_err *err)
 	return err->code ? -1 : 0;
 }
 
+int
+cn_head_findings_encode(const struct cn_meta *meta, struct cn_roots *roots, struct cn_wire *wire, struct cn_err *err)
+{
+	if (err->code || meta->n == 0 || check_meta(meta, "the metadata", err) != 0)
+		return err->code ? -1 : 0;
+	const size_t frame = cn_wire_frame(wire, "mETA", err);
+
+	put_meta(wire, meta, err);
+	cn_wire_frame_end(wire, frame);
+	if (err->code)
+		return -1;
+	if (wire->size - frame - 8 > CN_LIMIT_CONTROL)
+		return cn_err_set(err, CN_FAILED, "metadata exceed the limit of %u bytes", (unsigned)CN_LIMIT_CONTROL);
+	cn_roots_control(roots, wire->data + frame + 8, wire->size - frame - 8);
+	return 0;
+}
+
 /* ---- reading ---- */
+
+static int
+corrupt_frame(const char *name, const char *frame, const char *what, struct cn_err *err)
+{
+	return cn_err_set(err, CN_FAILED, "%s: corrupt %s: %s", name, frame, what);
+}
 
 static int
 corrupt(const char *name, const char *what, struct cn_err *err)
 {
-	return cn_err_set(err, CN_FAILED, "%s: corrupt HEAD: %s", name, what);
+	return corrupt_frame(name, "HEAD", what, err);
 }
 
 static int
@@ -222,26 +245,44 @@ get_field(struct cn_cursor *cursor, struct cn_schema *schema, const char *name, 
 }
 
 static int
-get_pair(struct cn_cursor *cursor, struct cn_meta *meta, const char *name, struct cn_err *err)
+get_pair(struct cn_cursor *cursor, struct cn_meta *meta, const char *name, const char *frame, struct cn_err *err)
 {
 	char key[CN_LIMIT_KEY + 1] = "";
 	const size_t key_size = cn_cursor_u16(cursor);
 
 	if (key_size == 0 || key_size > CN_LIMIT_KEY)
-		return corrupt(name, "a metadata key has a bad length", err);
+		return corrupt_frame(name, frame, "a metadata key has a bad length", err);
 	cn_cursor_copy(cursor, key, key_size);
 	const size_t size = cn_cursor_u32(cursor);
 	const unsigned char *value = cn_cursor_take(cursor, size);
 	if (!value)
-		return corrupt(name, "metadata is cut short", err);
+		return corrupt_frame(name, frame, "metadata is cut short", err);
 	if (strlen(key) != key_size || !is_utf8((const unsigned char *)key, key_size) || !is_utf8(value, size))
-		return corrupt(name, "metadata is not UTF-8", err);
+		return corrupt_frame(name, frame, "metadata is not UTF-8", err);
 	if (meta->n > 0 && strcmp(meta->pair[meta->n - 1].key, key) >= 0)
-		return corrupt(name, "metadata keys are not in order", err);
+		return corrupt_frame(name, frame, "metadata keys are not in order", err);
 	if (key[key_size - 1] == '!')
 		return cn_err_set(err, CN_FAILED, "%s: needs metadata '%s' understood, which cn-tools %s does not", name,
 			cn_head_printable(key), CN_VERSION);
 	return cn_meta_set_bytes(meta, key, value, size, err);
+}
+
+/* Up to the end of the list. */
+static int
+get_pairs(struct cn_cursor *list, struct cn_meta *meta, const char *name, const char *frame, struct cn_err *err)
+{
+	while (list->left > 0 && get_pair(list, meta, name, frame, err) == 0)
+		if (meta->n > CN_LIMIT_META)
+			corrupt_frame(name, frame, "a list has more than 4096 entries", err);
+	return err->code ? -1 : 0;
+}
+
+int
+cn_head_findings_decode(struct cn_meta *meta, const unsigned char *payload, size_t size, const char *place, struct cn_err *err)
+{
+	struct cn_cursor list = { .at = payload + 8, .left = size - 8 };
+
+	return get_pairs(&list, meta, place, "mETA", err);
 }
 
 static int
@@ -262,10 +303,7 @@ get_node(struct cn_cursor *cursor, struct cn_history *history, const char *name,
 	list.at = cn_cursor_take(cursor, list.left);
 	if (!list.at)
 		return corrupt(name, "the history is cut short", err);
-	while (list.left > 0 && get_pair(&list, &meta, name, err) == 0)
-		if (meta.n > CN_LIMIT_META)
-			corrupt(name, "a step of the history has more than 4096 entries", err);
-	if (!err->code)
+	if (get_pairs(&list, &meta, name, "HEAD", err) == 0)
 		cn_history_add(history, &meta, parent, n_parents, err);
 	cn_meta_release(&meta);
 	return err->code ? -1 : 0;
@@ -283,7 +321,7 @@ get_parts(struct cn_head *head, struct cn_cursor part[3], unsigned n_fields, uns
 		if (get_field(&part[0], &head->schema, name, err) != 0)
 			return -1;
 	for (unsigned i = 0; i < n_meta; i++)
-		if (get_pair(&part[1], &head->meta, name, err) != 0)
+		if (get_pair(&part[1], &head->meta, name, "HEAD", err) != 0)
 			return -1;
 	const unsigned n_nodes = cn_cursor_u16(&part[2]);
 	if (n_nodes > CN_LIMIT_NODES)

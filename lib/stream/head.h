@@ -1,5 +1,5 @@
 /*
- * head - HEAD, the first frame of a stream: version, schema, metadata, history.
+ * head - HEAD, the first frame of a stream: version, schema, metadata, history; and mETA, what of the metadata is known late.
  */
 #ifndef CN_STREAM_HEAD_H
 #define CN_STREAM_HEAD_H
@@ -32,7 +32,14 @@ struct cn_head {
 /* Appends the frame and the sentinel to wire, and starts head->roots. */
 int cn_head_encode(struct cn_head *head, struct cn_wire *wire, struct cn_err *err);
 
-/* The opposite, of a payload (after the 8 bytes of skippable header); name is for messages. */
+/*
+ * Metadata that are known at the end only, as a mETA frame: appended to wire, and counted in roots; nothing if there are none.
+ * And read from its payload into meta, which is empty.
+ */
+int cn_head_findings_encode(const struct cn_meta *meta, struct cn_roots *roots, struct cn_wire *wire, struct cn_err *err);
+int cn_head_findings_decode(struct cn_meta *meta, const unsigned char *payload, size_t size, const char *place, struct cn_err *err);
+
+/* The opposite of encode, of a payload (after the 8 bytes of skippable header); name is for messages. */
 int cn_head_decode(struct cn_head *head, const unsigned char *payload, size_t size, const char *name, struct cn_err *err);
 
 void cn_head_release(struct cn_head *head);

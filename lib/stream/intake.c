@@ -29,6 +29,8 @@ struct cn_intake {
 	struct cn_public_key key;
 	unsigned char *payload;		/* of the control frame at hand */
 	size_t size, capacity;
+	struct cn_meta findings;
+	bool found_out;			/* mETA has come, maybe empty */
 	struct cn_tail tail;
 	struct cn_abort cause;
 };
@@ -242,6 +244,7 @@ cn_intake_free(struct cn_intake *intake)
 	cn_source_free(intake->source);
 	cn_head_release(&intake->head);
 	cn_frame_tail_release(&intake->tail);
+	cn_meta_release(&intake->findings);
 	cn_mem_free(intake->payload);
 	cn_mem_free(intake);
 }
@@ -256,6 +259,8 @@ check_chunk(struct cn_intake *intake, const struct cn_parcel *parcel, const char
 
 	if (intake->index_offset)
 		return cn_err_set(err, CN_FAILED, "%s: corrupt: a chunk comes after the index", place);
+	if (intake->found_out)
+		return cn_err_set(err, CN_FAILED, "%s: corrupt: a chunk comes after mETA", place);
 	if (chunk->first_row != intake->rows)
 		return cn_err_set(err, CN_FAILED, "%s: corrupt: expected row %" PRIu64 ", got %" PRIu64, place,
 			intake->rows, chunk->first_row);
@@ -393,6 +398,20 @@ take_tail(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
 	return n == 0 ? 0 : -1;
 }
 
+static int
+take_findings(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
+{
+	char place[400];
+
+	snprintf(place, sizeof(place), "%.300s: byte %" PRIu64, intake->name, offset);
+	if (intake->found_out)
+		return corrupt(intake, offset, "there is a second mETA", err);
+	intake->found_out = true;
+	if (!intake->sought)
+		cn_roots_control(&intake->roots, intake->payload, intake->size);
+	return cn_head_findings_decode(&intake->findings, intake->payload, intake->size, place, err);
+}
+
 /* A frame of a type not known here: an ancillary one (lower case) is passed over, but counts for the root. */
 static int
 take_other(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
@@ -407,7 +426,8 @@ take_other(struct cn_intake *intake, uint64_t offset, struct cn_err *err)
 	if (isupper(type[0]))
 		return cn_err_set(err, CN_FAILED, "%s: byte %" PRIu64 ": needs frames of type '%.4s', which cn-tools %s does not "
 			"know", intake->name, offset, (const char *)type, CN_VERSION);
-	cn_roots_control(&intake->roots, intake->payload, intake->size);
+	if (!intake->sought)
+		cn_roots_control(&intake->roots, intake->payload, intake->size);
 	return 0;
 }
 
@@ -450,6 +470,8 @@ cn_intake_next(struct cn_intake *intake, struct cn_parcel *parcel, struct cn_err
 			return take_abort(intake, offset, err);
 		if (memcmp(intake->payload, "iNDX", 4) == 0)
 			take_index(intake, offset, err);
+		else if (memcmp(intake->payload, "mETA", 4) == 0)
+			take_findings(intake, offset, err);
 		else
 			take_other(intake, offset, err);
 	}
@@ -527,9 +549,29 @@ survey_entry(struct survey *survey, const unsigned char bytes[CN_INDEX_BYTES])
 	return true;
 }
 
+/* Another frame behind the index; likewise. */
+static uint64_t
+survey_other(struct cn_intake *intake, uint64_t offset, struct survey *survey)
+{
+	unsigned char header[9], *payload;
+	struct cn_err ignored = { 0 };
+
+	if (cn_source_peek(intake->source, offset, header, 9) != 9 || cn_wire_load32(header) != CN_FRAME_MAGIC || !islower(header[8]))
+		return 0;
+	const uint64_t size = cn_wire_load32(header + 4);
+	if (size < 8 || size > CN_LIMIT_CONTROL)
+		return 0;
+	payload = cn_mem_array(size, 1, &ignored);
+	const bool good = payload && cn_source_peek(intake->source, offset + CN_FRAME_HEADER, payload, size) == size;
+	if (good)
+		cn_roots_control(&survey->roots, payload, size);
+	cn_mem_free(payload);
+	return good ? CN_FRAME_HEADER + size : 0;
+}
+
 /* One iNDX frame; its bytes with the header, or 0 when it is not one. */
 static uint64_t
-survey_frame(struct cn_intake *intake, uint64_t offset, struct survey *survey)
+survey_index_frame(struct cn_intake *intake, uint64_t offset, struct survey *survey)
 {
 	unsigned char header[24], *entries;
 	struct cn_err ignored = { 0 };
@@ -555,7 +597,7 @@ survey_index(struct cn_intake *intake, const struct cn_tail *tail, struct survey
 	cn_seal_begin(&survey->rest, "indx");
 	survey->roots = intake->head.roots;
 	for (uint64_t at = tail->index_offset, size; tail->chunks > 0 && at < tail->offset; at += size)
-		if (!(size = survey_frame(intake, at, survey)))
+		if (!(size = survey_index_frame(intake, at, survey)) && !(size = survey_other(intake, at, survey)))
 			return false;
 	cn_roots_control(&survey->roots, intake->payload, tail->hashed);
 	return survey->rows == tail->rows && survey->chunks == tail->chunks
@@ -587,7 +629,8 @@ cn_intake_seek(struct cn_intake *intake, uint64_t row, struct cn_err *err)
 	intake->roots = survey.roots;
 	intake->rows = survey.first;
 	intake->chunks = survey.number;
-	intake->ragged = false;
+	intake->ragged = intake->found_out = false;
+	cn_meta_release(&intake->findings);
 	intake->index_offset = 0;
 	cn_seal_begin(&intake->expected, "indx");
 	intake->found = survey.rest;
@@ -610,6 +653,12 @@ const struct cn_tail *
 cn_intake_tail(const struct cn_intake *intake)
 {
 	return &intake->tail;
+}
+
+const struct cn_meta *
+cn_intake_findings(const struct cn_intake *intake)
+{
+	return &intake->findings;
 }
 
 const struct cn_abort *

@@ -45,6 +45,7 @@ void cn_intake_place(const struct cn_intake *intake, const struct cn_parcel *par
 struct cn_source *cn_intake_source(struct cn_intake *intake);
 const struct cn_head *cn_intake_head(const struct cn_intake *intake);
 const struct cn_tail *cn_intake_tail(const struct cn_intake *intake);	/* after next gave 0 */
+const struct cn_meta *cn_intake_findings(const struct cn_intake *intake);	/* metadata known at the end: likewise */
 const struct cn_abort *cn_intake_abort(const struct cn_intake *intake);	/* after ABRT; else NULL */
 bool cn_intake_verified(const struct cn_intake *intake);	/* the verify key has signed */
 bool cn_intake_whole(const struct cn_intake *intake);	/* never sought */

@@ -372,6 +372,12 @@ cn_reader_meta(const struct cn_reader *reader)
 	return head_of(reader) ? &head_of(reader)->meta : &no_meta;
 }
 
+const struct cn_meta *
+cn_reader_findings(const struct cn_reader *reader)
+{
+	return reader && reader->ended ? cn_intake_findings(reader->intake) : &no_meta;
+}
+
 const struct cn_history *
 cn_reader_history(const struct cn_reader *reader)
 {

@@ -54,6 +54,7 @@ int cn_reader_seek(struct cn_reader *reader, uint64_t row, struct cn_err *err);
 
 const struct cn_schema *cn_reader_schema(const struct cn_reader *reader);
 const struct cn_meta *cn_reader_meta(const struct cn_reader *reader);
+const struct cn_meta *cn_reader_findings(const struct cn_reader *reader);	/* what its writer found out on the way; after the end, else empty */
 const struct cn_history *cn_reader_history(const struct cn_reader *reader);
 const char *cn_reader_name(const struct cn_reader *reader);	/* for messages: path or "standard input" */
 const char *cn_reader_typed(const struct cn_reader *reader);	/* for histories: as typed, "-" for stdin */

@@ -38,6 +38,7 @@ struct cn_writer {
 	int level;
 	bool filters, begun;
 	struct cn_head head;
+	struct cn_meta findings;
 	struct cn_secret_key *secret;	/* NULL: unsigned */
 	struct cn_wire wire;		/* control frames */
 
@@ -141,6 +142,7 @@ cn_writer_free(struct cn_writer *writer)
 	cn_mem_free(writer->program);
 	cn_wire_release(&writer->wire);
 	cn_head_release(&writer->head);
+	cn_meta_release(&writer->findings);
 	cn_output_free(writer->output);
 	cn_mem_free(writer);
 }
@@ -151,6 +153,12 @@ struct cn_meta *
 cn_writer_meta(struct cn_writer *writer)
 {
 	return &writer->head.meta;
+}
+
+struct cn_meta *
+cn_writer_findings(struct cn_writer *writer)
+{
+	return &writer->findings;
 }
 
 int
@@ -396,6 +404,8 @@ write_tail(struct cn_writer *writer, struct cn_err *err)
 
 	tail.index_offset = writer->chunks ? cn_output_offset(writer->output) : 0;
 	write_index(writer, err);
+	if (cn_head_findings_encode(&writer->findings, &writer->head.roots, &writer->wire, err) == 0)
+		flush_wire(writer, err);
 	tail.offset = cn_output_offset(writer->output);
 	if (!err->code && !note_inputs(writer, &tail, err)
 	    && !cn_frame_tail_put(&tail, &writer->head.roots, writer->secret, &writer->wire, err))

@@ -39,6 +39,12 @@ struct cn_writer *cn_writer_open(const struct cn_writer_config *config, const st
 /* The metadata of the output: fill before the first put.  Starts empty. */
 struct cn_meta *cn_writer_meta(struct cn_writer *writer);
 
+/*
+ * Metadata that are known only when the rows are: fill before finish.  They are written behind the rows, belong to this stream
+ * alone, and take the place of those of the same key in cn_writer_meta.
+ */
+struct cn_meta *cn_writer_findings(struct cn_writer *writer);
+
 /* Names an input: merges its history (and records its end state in TAIL at finish); inputs come in the order of the command line. */
 int cn_writer_input(struct cn_writer *writer, struct cn_reader *input, struct cn_err *err);
 

@@ -110,3 +110,31 @@ ask_python() {
 	python_or_skip
 	/usr/bin/python3 "$CN_ROOT/formats/cns.py" s.cns | cmp - <(cn-info --text s.cns)
 }
+
+@test "vectors: metadata at the end are shown with the others, and do not stand in the way of the index" {
+	file=$vectors/valid/0021-metadata-at-the-end.cns
+	ok "cn-info $file | grep '^meta'"
+	[ "$output" = $'meta        count = 6\nmeta        name = sechs → 6\nmeta        source.format = idx' ]
+	ok "cn-info --json $file | jq -c .meta"
+	[ "$output" = '{"count":"6","name":"sechs → 6","source.format":"idx"}' ]
+	ok "cn-cat --skip 5 $file -o last.cns && cn-info --json last.cns | jq -c '[.rows, .meta]'"
+	[ "$output" = '[1,{"source.format":"idx"}]' ]
+	# by the index: what it passes over is not read, so that a fault there is not noticed
+	cp "$file" broken.cns
+	at=$(grep -abo CHNK broken.cns | head -n 1 | cut -d : -f 1)
+	printf x | dd of=broken.cns bs=1 seek=$((at + 30)) conv=notrunc status=none
+	run_line 'cn-cat --skip 5 broken.cns -o last.cns'
+	[ "$status" -eq 0 ] || { tell broken; return 1; }
+	python_or_skip
+	run /usr/bin/python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import cns
+stream = cns.Stream(open(sys.argv[2], "rb")); rows = sum(len(chunk["id"]) for chunk in stream); print(rows, stream.findings)' "$CN_ROOT/formats" "$file"
+	[ "$output" = "6 {'count': '6', 'name': 'sechs → 6'}" ]
+}
+
+@test "vectors: cns.py ends as the programs do when its reader goes away" {
+	python_or_skip
+	ok 'cn-import demo -n 4000 --size 8 -o d.cns'
+	run bash -c '/usr/bin/python3 "$1" d.cns 2>words | head -n 1; echo "${PIPESTATUS[0]}"' - "$CN_ROOT/formats/cns.py"
+	[ "${lines[1]}" = 141 ]
+	[ ! -s words ]
+}
