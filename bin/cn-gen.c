@@ -1,5 +1,8 @@
-/* cn-gen - make negatives for every row: by a generator and a discriminator, or by mixing. */
+/* cn-gen - make negatives for every row: by what learns to make or choose them, or by mixing. */
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/output.h"
 #include "base/tool.h"
@@ -12,32 +15,45 @@
 
 struct config {
 	struct cn_common common;
-	const char *model, *log;
-	int method, replace;
-	long long k, round, steps, warmup, mined, hardest;
-	double latent_norm, margin, target, diversity, realism, guard, lr, query_share;
+	const char *model, *log, *state;
+	int method, replace, freeze;
+	long long k, round, steps, warmup, mined, hardest, bank_size;
+	double latent_norm, margin, target, diversity, realism, guard, lr, query_share, temperature;
+	double bank_lr, bank_temperature, bank_momentum, pull, hardness, adversarial;
 };
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
-	{ 0, "method", CN_CHOICE(method), "name", "gan", .choices = CN_METHOD_CHOICES, .help = "Let a generator and a discriminator learn to make negatives, or mix hard ones" },
+	{ 0, "method", CN_CHOICE(method), "name", "gan", .choices = CN_METHOD_CHOICES, 
+		.help = "By a generator against a discriminator, a bank that learns to be hard, a generator that learns to be hard yet true, "
+		"true ones moved towards the anchor, a choice that is learned, or mixtures of hard ones" },
 	{ 0, "k", CN_INT(k), "count", "4", 1, 1024, .help = "Make this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
-	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1, .help = "gan: draw negatives to this similarity with the anchor, or to the positive's if that is less" },
-	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2, .help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push" },
+	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1, .help = "gan, adversary, select: aim at this similarity with the anchor, or at the positive's if that is less; elsewhere that of noise, for want of true vectors" },
+	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2, .help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push; daml: pull them until they are no more than this much farther" },
 	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
-	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row" },
-	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .help = "gan: weight of what the discriminator says" },
-	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 1e-9, 1, .help = "gan: learning rate of both networks" },
-	{ 0, "steps", CN_INT(steps), "count", "2", 1, 100, .help = "gan: train this many steps on each round" },
-	{ 0, "warmup", CN_INT(warmup), "rows", "1024", 0, 9e15, .help = "gan: give mixed negatives to this many rows first, while the networks learn" },
+	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of the entropy of the choice" },
+	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .help = "gan: weight of what the discriminator says; daml: of the nearness to a true negative" },
+	{ 0, "hardness", CN_REAL(hardness), "weight", "1", 0, 100, .help = "daml: weight of the nearness to the anchor" },
+	{ 0, "adversarial", CN_REAL(adversarial), "weight", "1", 0, 100, .help = "daml: weight of the distance by which the margin is not violated" },
+	{ 0, "pull", CN_REAL(pull), "number", "2", 0, 1e6, .help = "hdml: leave e^(-this / average loss) of the way between the positive's distance and the negative's" },
+	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "hdml, select: divide similarities by this" },
+	{ 0, "bank-size", CN_INT(bank_size), "count", "2048", 1, CN_ADVERSARY_MOST, .help = "adversary: so many negatives learn" },
+	{ 0, "bank-temperature", CN_REAL(bank_temperature), "number", "0.07", 0.001, 100, .help = "adversary: divide similarities by this" },
+	{ 0, "bank-lr", CN_REAL(bank_lr), "rate", "3", 0, 1000, .help = "adversary: learning rate of the bank" },
+	{ 0, "bank-momentum", CN_REAL(bank_momentum), "share", "0.9", 0, 0.999, .help = "adversary: keep this part of the last step" },
+	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 1e-9, 1, .help = "gan, daml, select: learning rate of the networks" },
+	{ 0, "steps", CN_INT(steps), "count", "2", 1, 100, .help = "gan, adversary, daml, select: learn this many steps from each round" },
+	{ 0, "warmup", CN_INT(warmup), "rows", "1024", 0, 9e15, .help = "All but mix: give mixed negatives to this many rows first, while the method learns" },
 	{ 0, "round", CN_INT(round), "rows", "256", 2, 4096, .help = "Rows that are looked at, and learned from, together" },
 	{ 0, "hardest", CN_INT(hardest), "count", "16", 1, 256, .help = "Mix, and show the discriminator, this many of the round's true vectors most similar to an anchor" },
 	{ 0, "mined", CN_INT(mined), "count", "1", 0, 1024, .help = "Count this many of the negatives a row comes with (neg_z, or neg with a model) among the round's true vectors" },
 	{ 0, "query-share", CN_REAL(query_share), "share", "0.5", 0, 1, .help = "Share of the mixed negatives that are mixed with the anchor itself" },
 	{ 0, "replace", CN_FLAG(replace), .help = "Leave out the negatives that rows come with" },
-	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "gan: write a line about each round here" },
+	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "All but mix: write a line about each round here" },
+	{ 0, "state", CN_PATH(state), "file", .writes = CN_OPT_NOTES, .help = "All but mix: go on from what was learned, if this file is there, and keep what is learned in it" },
+	{ 0, "freeze", CN_FLAG(freeze), .help = "Make negatives by what --state has, and learn nothing" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
 };
@@ -52,13 +68,107 @@ static struct cn_generator_config
 generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_output *log, struct cn_pool *pool)
 {
 	return (struct cn_generator_config){
-		.kind = cn_method_kind(c->method), .warmup = (uint64_t)c->warmup, .replace = c->replace, .log = log,
+		.kind = cn_method_kind(c->method), .warmup = (uint64_t)c->warmup, .freeze = c->freeze, .replace = c->replace, .log = log,
 		.rounds = { .rows = (size_t)c->round, .mined = (size_t)c->mined, .hardest = (size_t)c->hardest, .guard = c->guard,
 			.encoder = encoder, .pool = pool },
 		.method = { .k = (size_t)c->k, .seed = (uint64_t)c->common.seed, .target = c->target, .lr = c->lr,
-			.steps = (unsigned)c->steps, .query_share = c->query_share,
-			.gan = { .latent_norm = c->latent_norm, .margin = c->margin, .diversity = c->diversity, .realism = c->realism } },
+			.steps = (unsigned)c->steps, .query_share = c->query_share, .margin = c->margin, .diversity = c->diversity,
+			.realism = c->realism, .temperature = c->temperature, .gan = { .latent_norm = c->latent_norm },
+			.adversary = { (size_t)c->bank_size, c->bank_temperature, c->bank_lr, c->bank_momentum },
+			.daml = { c->hardness, c->adversarial }, .hdml = { c->pull } },
 	};
+}
+
+/* The methods that an option is for; others are for all. */
+static const struct {
+	const char *name, *methods;
+} serves[] = {
+	{ "margin", "gan, daml" }, { "latent-norm", "gan" }, { "diversity", "gan, select" }, { "realism", "gan, daml" },
+	{ "hardness", "daml" }, { "adversarial", "daml" }, { "pull", "hdml" }, { "temperature", "hdml, select" },
+	{ "bank-size", "adversary" }, { "bank-temperature", "adversary" }, { "bank-lr", "adversary" }, { "bank-momentum", "adversary" },
+	{ "lr", "gan, daml, select" }, { "steps", "gan, adversary, daml, select" },
+	{ "warmup", "gan, adversary, daml, hdml, select" }, { "state", "gan, adversary, daml, hdml, select" },
+};
+
+/* Whether name is one of a list, "gan, daml". */
+static bool
+lists(const char *list, const char *name)
+{
+	const size_t length = strlen(name);
+
+	for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
+		if ((at == list || at[-1] == ' ') && (at[length] == ',' || at[length] == '\0'))
+			return true;
+	return false;
+}
+
+/* Options that would do nothing beside the others are refused. */
+static void
+check(const struct config *c, struct cn_err *err)
+{
+	const struct cn_method_kind *kind = cn_method_kind(c->method);
+	struct cn_meta given = { 0 };
+
+	cn_opt_history(opts, c, &given, err);
+	for (size_t i = 0; i < sizeof serves / sizeof *serves; i++) {
+		char key[64];
+
+		snprintf(key, sizeof key, "option.%s", serves[i].name);
+		if (cn_meta_get(&given, key) && !lists(serves[i].methods, kind->word))
+			cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for --method %s", serves[i].name, serves[i].methods);
+	}
+	cn_meta_release(&given);
+	if (c->log && !kind->learn)
+		cn_err_set(err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", kind->word);
+	if (c->log && c->freeze)
+		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
+	if (c->freeze && !c->state)
+		cn_err_set(err, CN_USAGE, "--freeze uses what was learned before: name it with --state");
+	if (c->state && strcmp(c->state, "-") == 0)
+		cn_err_set(err, CN_USAGE, "--state is read and written; name a file, not '-'");
+}
+
+/* What must be the same for a state to be of use: all settings but those that say what is made of what is learned. */
+static void
+list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *err)
+{
+	static const char other[] = "method, model, k, rows, chunk-rows, warmup, state", prefix[] = "option.";
+	struct cn_meta given = { 0 };
+
+	cn_opt_history(opts, c, &given, err);
+	for (size_t i = 0; i < given.n; i++) {
+		const char *name = given.pair[i].key + strlen(prefix);
+
+		if (strncmp(given.pair[i].key, prefix, strlen(prefix)) == 0 && !lists(other, name))
+			cn_meta_set(settings, name, given.pair[i].value, err);
+	}
+	cn_meta_release(&given);
+}
+
+/* Takes back what is there; then a file that cannot be written is noticed before the work. */
+static struct cn_output *
+open_state(const struct config *c, struct cn_generator *generator, const struct cn_meta *settings, struct cn_err *err)
+{
+	if (err->code || !c->state)
+		return NULL;
+	if (c->freeze || access(c->state, F_OK) == 0)
+		cn_generator_take_back(generator, settings, c->state, err);
+	return c->freeze ? NULL : cn_output_open(c->state, 0, err);
+}
+
+/* The state appears when the stream has ended whole. */
+static void
+save_state(struct cn_step *step, struct cn_generator *generator, const struct cn_meta *settings, struct cn_output *state,
+	struct cn_err *err)
+{
+	struct cn_weights weights = { 0 };
+
+	if (state && !err->code && cn_generator_keep(generator, settings, &weights, err) == 0 &&
+	    cn_safetensors_put(state, &weights, err) == 0) {
+		cn_step_finish(step, err);
+		cn_output_finish(state, err);
+	}
+	cn_weights_release(&weights);
 }
 
 /* Opens the output, says in its metadata what the numbers of neg_rule mean, and runs. */
@@ -74,15 +184,25 @@ run(struct cn_step *step, struct cn_generator *generator, const struct config *c
 	cn_progress_end(&step->progress);
 }
 
+/* How many negatives came about by each rule. */
 static void
-tell(const struct config *c, const uint64_t *n)
+tell(const struct config *c, const uint64_t *count)
 {
-	if (c->common.verbose)
-		cn_tool_say(&tool, "%llu negatives generated, %llu of these at a later draw, %llu turned away by the guard, "
-			"%llu mixed, %llu of noise",
-			(unsigned long long)(n[CN_MADE_GENERATED] + n[CN_MADE_AGAIN]), (unsigned long long)n[CN_MADE_AGAIN],
-			(unsigned long long)n[CN_MADE_PUSHED], (unsigned long long)(n[CN_MADE_MIXED] + n[CN_MADE_QUERY]),
-			(unsigned long long)n[CN_MADE_NOISE]);
+	const char *name = CN_MADE_RULES;
+	char words[512] = "";
+	size_t used = 0;
+
+	if (!c->common.verbose)
+		return;
+	for (int rule = 0; rule < CN_MADE_KINDS; rule++) {
+		const size_t length = strcspn(name, " ");
+
+		if (count[rule])
+			used += (size_t)snprintf(words + used, sizeof words - used, "%s%llu %.*s", used ? ", " : "",
+				(unsigned long long)count[rule], (int)length, name);
+		name += length + (name[length] != '\0');
+	}
+	cn_tool_say(&tool, "negatives: %s", used ? words : "none");
 }
 
 int
@@ -92,13 +212,14 @@ main(int argc, char **argv)
 	struct cn_err err = { 0 };
 	struct cn_step step = { 0 };
 	struct cn_encoder *encoder = NULL;
-	struct cn_output *log = NULL;
+	struct cn_output *log = NULL, *state;
 	struct cn_generator *generator = NULL;
+	struct cn_meta settings = { 0 };
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 
 	cn_blas_begin();
-	if (c.log && !cn_method_kind(c.method)->learn)
-		cn_err_set(&err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", cn_method_kind(c.method)->word);
+	check(&c, &err);
+	list_settings(&c, &settings, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
 		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
 		cn_encoder_trace(encoder, c.model, &step, &err);
@@ -109,12 +230,16 @@ main(int argc, char **argv)
 			generator = cn_generator_new(&config, step.in, &err);
 		}
 	}
+	state = open_state(&c, generator, &settings, &err);
 	run(&step, generator, &c, &err);
 	cn_output_finish(log, &err);
+	save_state(&step, generator, &settings, state, &err);
 	if (!err.code)
 		tell(&c, cn_generator_counts(generator));
+	cn_output_free(state);
 	cn_output_free(log);
 	cn_generator_free(generator);
 	cn_encoder_free(encoder);
+	cn_meta_release(&settings);
 	return cn_step_end(&step, &err);
 }

@@ -58,6 +58,9 @@ begin(const struct cn_method_config *config, struct cn_err *err)
 	gan.seed = config->seed;
 	gan.pool = config->pool;
 	gan.target = config->target;
+	gan.margin = config->margin;
+	gan.diversity = config->diversity;
+	gan.realism = config->realism;
 	gan.lr = config->lr;
 	game->gan = cn_gan_new(&gan, err);
 	if (!err->code)
@@ -108,30 +111,20 @@ draw_latent(const struct game *game, const struct cn_round *round, size_t row, s
 		to[i] = cn_rng_normal(&rng);
 }
 
-/* Draws the n pending ones; what then lies below the ceiling no longer is.  Returns how many are left. */
-static size_t
-draw(struct game *game, const struct cn_round *round, const struct cn_made *made, size_t n, unsigned attempt)
+static void
+draw(void *self, const struct cn_round *round, const uint32_t *pending, size_t n, unsigned attempt, float *out)
 {
-	const size_t k = made->k, dim = made->dim, vector = dim * sizeof(float);
-	size_t left = 0;
+	struct game *game = self;
+	const size_t k = game->config.k, dim = round->dim, vector = dim * sizeof(float);
 
 	for (size_t i = 0; i < n; i++) {
-		const size_t row = game->pending[i] / k;
+		const size_t row = pending[i] / k;
 
 		memcpy(game->anchor + i * dim, round->anchor + row * dim, vector);
 		memcpy(game->positive + i * dim, round->positive + row * dim, vector);
-		draw_latent(game, round, row, game->pending[i] % k, attempt, game->noise + i * CN_GAN_LATENT);
+		draw_latent(game, round, row, pending[i] % k, attempt, game->noise + i * CN_GAN_LATENT);
 	}
-	cn_gan_generate(game->gan, n, 1, game->anchor, game->positive, game->noise, game->drawn);
-	for (size_t i = 0; i < n; i++) {
-		const uint32_t at = game->pending[i];
-
-		memcpy(made->vector + at * dim, game->drawn + i * dim, vector);
-		made->rule[at] = attempt ? CN_MADE_AGAIN : CN_MADE_GENERATED;
-		if (cn_made_above(round, at / k, made->vector + at * dim))
-			game->pending[left++] = at;
-	}
-	return left;
+	cn_gan_generate(game->gan, n, 1, game->anchor, game->positive, game->noise, out);
 }
 
 static void
@@ -142,10 +135,7 @@ make(void *self, const struct cn_round *round, size_t from, size_t to, const str
 
 	for (size_t i = from * made->k; i < to * made->k; i++)
 		game->pending[n++] = (uint32_t)i;
-	for (unsigned attempt = 0; attempt < CN_MADE_ATTEMPTS && n; attempt++)
-		n = draw(game, round, made, n, attempt);
-	for (size_t i = 0; i < n; i++)
-		cn_made_push(made, round, game->pending[i] / made->k, game->pending[i] % made->k);
+	cn_made_draw(made, round, game->pending, n, game->drawn, draw, game);
 }
 
 static void

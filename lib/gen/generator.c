@@ -17,7 +17,8 @@ struct cn_generator {
 	struct cn_made made;
 	float *score;			/* (rows, k) */
 	struct cn_batch out;
-	uint64_t before;		/* rows of earlier rounds */
+	bool logq;			/* goes out */
+	uint64_t before;		/* rows of earlier rounds, and of earlier streams if the state knows them */
 	uint64_t count[CN_MADE_KINDS];
 };
 
@@ -40,6 +41,10 @@ plan_schema(struct cn_generator *g, const struct cn_schema *in, struct cn_err *e
 	cn_schema_put(out, "neg_z", CN_DTYPE_F32, &vectors, err);
 	cn_schema_put(out, "neg_score", CN_DTYPE_F32, &numbers, err);
 	cn_schema_put(out, "neg_rule", CN_DTYPE_U8, &numbers, err);
+	/* which describes neg and neg_id where they are */
+	g->logq = g->config.kind->draws && cn_schema_find(out, "neg") < 0 && cn_schema_find(out, "neg_id") < 0;
+	if (g->logq)
+		cn_schema_put(out, "neg_logq", CN_DTYPE_F32, &numbers, err);
 	return err->code ? -1 : 0;
 }
 
@@ -54,12 +59,14 @@ plan(struct cn_generator *g, struct cn_reader *in, struct cn_err *err)
 		return -1;
 	method->dim = cn_rounds_dim(g->rounds);
 	method->rows = g->config.rounds.rows;
+	method->mined = cn_rounds_mined(g->rounds);
 	method->pool = g->config.rounds.pool;
 	g->method = kind->new(method, err);
 	g->mixer = kind->learn ? cn_mix_kind.new(method, err) : NULL;
 	g->made = (struct cn_made){ .k = method->k, .dim = method->dim };
 	g->made.vector = cn_mem_array(method->rows * method->k, method->dim * sizeof *g->made.vector, err);
 	g->made.rule = cn_mem_array(method->rows * method->k, sizeof *g->made.rule, err);
+	g->made.logq = cn_mem_array(method->rows * method->k, sizeof *g->made.logq, err);
 	g->score = cn_mem_array(method->rows * method->k, sizeof *g->score, err);
 	return err->code ? -1 : 0;
 }
@@ -88,6 +95,7 @@ cn_generator_free(struct cn_generator *g)
 	cn_rounds_free(g->rounds);
 	cn_mem_free(g->made.vector);
 	cn_mem_free(g->made.rule);
+	cn_mem_free(g->made.logq);
 	cn_mem_free(g->score);
 	cn_batch_release(&g->out);
 	cn_mem_free(g);
@@ -103,6 +111,34 @@ const uint64_t *
 cn_generator_counts(const struct cn_generator *g)
 {
 	return g->count;
+}
+
+/* Between the generator and weights, which way state says. */
+static int
+exchange(struct cn_generator *g, const struct cn_meta *settings, struct cn_state *state)
+{
+	cn_state_text(state, g->config.kind->word, g->made.dim, settings, &g->before);
+	if (!state->err->code)
+		g->config.kind->keep(g->method, state);
+	return state->err->code ? -1 : 0;
+}
+
+int
+cn_generator_keep(struct cn_generator *g, const struct cn_meta *settings, struct cn_weights *weights, struct cn_err *err)
+{
+	return exchange(g, settings, &(struct cn_state){ weights, false, NULL, err });
+}
+
+int
+cn_generator_take_back(struct cn_generator *g, const struct cn_meta *settings, const char *path, struct cn_err *err)
+{
+	struct cn_weights weights = { 0 };
+
+	if (err->code || cn_safetensors_read(path, &weights, err) < 0)
+		return -1;
+	exchange(g, settings, &(struct cn_state){ &weights, true, path, err });
+	cn_weights_release(&weights);
+	return err->code ? -1 : 0;
 }
 
 /* A line of the log, under a line of names: rows so far, and what the method told. */
@@ -125,7 +161,7 @@ learn(struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
 {
 	char told[CN_METHOD_TOLD];
 
-	if (!g->config.kind->learn || round->rows < round->full)
+	if (!g->config.kind->learn || g->config.freeze || round->rows < round->full)
 		return 0;
 	g->config.kind->learn(g->method, round, told);
 	return note(g, round, told, err);
@@ -135,12 +171,19 @@ learn(struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
 static void
 make(struct cn_generator *g, const struct cn_round *round)
 {
-	const uint64_t left = g->mixer && g->config.warmup > g->before ? g->config.warmup - g->before : 0;
+	const uint64_t warmup = g->mixer && !g->config.freeze ? g->config.warmup : 0, left = warmup > g->before ? warmup - g->before : 0;
 	const size_t warm = left < round->rows ? (size_t)left : round->rows;
 
+	memset(g->made.logq, 0, round->rows * g->made.k * sizeof *g->made.logq);
 	if (warm)
 		cn_mix_kind.make(g->mixer, round, 0, warm, &g->made);
 	g->config.kind->make(g->method, round, warm, round->rows, &g->made);
+}
+
+static void
+put_column(struct cn_generator *g, const char *name, const void *values, size_t bytes)
+{
+	memcpy(g->out.column[cn_schema_find(&g->out_schema, name)], values, bytes);
 }
 
 static int
@@ -156,9 +199,11 @@ put(struct cn_generator *g, const struct cn_round *round, struct cn_writer *writ
 	if (cn_batch_shape(out, &g->out_schema, round->rows, err) < 0)
 		return -1;
 	cn_step_pass(cn_rounds_batch(g->rounds), out);
-	memcpy(out->column[cn_schema_find(&g->out_schema, "neg_z")], g->made.vector, n * dim * sizeof *g->made.vector);
-	memcpy(out->column[cn_schema_find(&g->out_schema, "neg_score")], g->score, n * sizeof *g->score);
-	memcpy(out->column[cn_schema_find(&g->out_schema, "neg_rule")], g->made.rule, n);
+	put_column(g, "neg_z", g->made.vector, n * dim * sizeof *g->made.vector);
+	put_column(g, "neg_score", g->score, n * sizeof *g->score);
+	put_column(g, "neg_rule", g->made.rule, n);
+	if (g->logq)
+		put_column(g, "neg_logq", g->made.logq, n * sizeof *g->made.logq);
 	return cn_writer_put(writer, out, err);
 }
 

@@ -41,3 +41,15 @@ cn_hard_find(struct cn_hard *hard, const struct cn_round *round, size_t row, siz
 			offer(hard, most, round->positive + other * dim, cn_kernel_dot(anchor, round->positive + other * dim, dim),
 				round->ceiling[row]);
 }
+
+void
+cn_hard_shuffle(const struct cn_hard *hard, struct cn_rng *rng, uint32_t *order)
+{
+	for (uint32_t i = 0; i < hard->n; i++) {
+		const uint32_t j = cn_rng_below(rng, i + 1);
+
+		if (j < i)
+			order[i] = order[j];
+		order[j] = i;
+	}
+}

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "base/rng.h"
 #include "gen/round.h"
 
 #define CN_HARD_MOST 256
@@ -22,5 +23,8 @@ struct cn_hard {
 
 /* The hardest candidates of a row, most (<= CN_HARD_MOST) of them if there are; ties go to the negatives it came with, then to the earlier row. */
 void cn_hard_find(struct cn_hard *hard, const struct cn_round *round, size_t row, size_t most);
+
+/* order: the numbers of the hard ones, shuffled. */
+void cn_hard_shuffle(const struct cn_hard *hard, struct cn_rng *rng, uint32_t *order);
 
 #endif

@@ -14,36 +14,47 @@
 #ifndef CN_GEN_METHOD_H
 #define CN_GEN_METHOD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "gen/adversary.h"
+#include "gen/daml.h"
 #include "gen/gan.h"
+#include "gen/hdml.h"
 #include "gen/made.h"
 #include "gen/round.h"
+#include "gen/select.h"
 #include "gen/state.h"
 
 /* Order is that of the table. */
-#define CN_METHOD_CHOICES "gan|mix"
+#define CN_METHOD_CHOICES "gan|adversary|daml|hdml|select|mix"
 
 enum { CN_METHOD_TOLD = 512 };	/* bytes that what a method tells has room in */
 
 /* What methods may be set to; each looks at what concerns it. */
 struct cn_method_config {
-	size_t dim, rows, k;		/* of a vector; of a full round; negatives for each row */
+	size_t dim, rows, mined, k;	/* of a vector; of a full round; negatives each row comes with, and is to get */
 	uint64_t seed;
 	struct cn_pool *pool;		/* may be NULL; not owned */
 	double target;			/* the similarity to the anchor that is aimed at */
 	double lr;			/* of networks */
 	unsigned steps;			/* of learning, per round */
 	double query_share;		/* mix: of the negatives that are mixed with the anchor */
+	double margin, diversity, realism;	/* gan, daml, select: see there */
+	double temperature;		/* hdml, select: of the contrast between a row's positive and the others */
 	struct cn_gan_config gan;	/* what the above does not say */
+	struct cn_adversary_config adversary;
+	struct cn_daml_config daml;
+	struct cn_hdml_config hdml;
 };
 
 /* A row of the table. */
 struct cn_method_kind {
 	const char *word;
+	bool draws;			/* from among given vectors, so that each has a probability: logq */
 	const char *columns;		/* names of the numbers that learn tells, tabs between */
 	void *(*new)(const struct cn_method_config *config, struct cn_err *err);
 	void (*free)(void *self);
@@ -55,7 +66,7 @@ struct cn_method_kind {
 	void (*keep)(void *self, struct cn_state *state);
 };
 
-extern const struct cn_method_kind cn_gan_kind, cn_mix_kind;
+extern const struct cn_method_kind cn_gan_kind, cn_adversary_kind, cn_daml_kind, cn_hdml_kind, cn_select_kind, cn_mix_kind;
 
 /* The method of a choice. */
 const struct cn_method_kind *cn_method_kind(int choice);

@@ -178,3 +178,20 @@ cn_mlp_backward(struct cn_mlp *mlp, size_t rows, bool weights)
 				mlp->slope[l][i] *= SLOPE;
 	}
 }
+
+struct cn_optimizer *
+cn_mlp_adam(struct cn_mlp *mlp, double beta2, struct cn_err *err)
+{
+	const struct cn_optimizer_config config = { .kind = CN_OPTIMIZER_ADAM, .beta2 = beta2 };
+	const struct cn_optimizer_part all = { .n = mlp ? mlp->count : 0 };
+
+	return cn_optimizer_new(&config, &all, 1, err);
+}
+
+void
+cn_mlp_step(struct cn_mlp *mlp, struct cn_optimizer *adam, double lr, double momentum, struct cn_pool *pool)
+{
+	const struct cn_optimizer_rates rates = { .lr = lr, .momentum = momentum, .scale = 1 };
+
+	cn_optimizer_step(adam, &rates, mlp->weight, mlp->gradient, pool);
+}

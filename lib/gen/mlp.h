@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "nn/optimizer.h"
 
 #define CN_MLP_LAYERS 4
 
@@ -40,5 +41,9 @@ const float *cn_mlp_input_gradient(const struct cn_mlp *mlp, size_t *stride);
 /* All weights in one run, and their gradient. */
 float *cn_mlp_weights(struct cn_mlp *mlp, size_t *n);
 const float *cn_mlp_gradient(const struct cn_mlp *mlp);
+
+/* Adam for all weights, and a step of it along the last gradient. */
+struct cn_optimizer *cn_mlp_adam(struct cn_mlp *mlp, double beta2, struct cn_err *err);
+void cn_mlp_step(struct cn_mlp *mlp, struct cn_optimizer *adam, double lr, double momentum, struct cn_pool *pool);
 
 #endif

@@ -152,6 +152,12 @@ cn_rounds_dim(const struct cn_rounds *r)
 	return r->round.dim;
 }
 
+size_t
+cn_rounds_mined(const struct cn_rounds *r)
+{
+	return r->round.mined;
+}
+
 void
 cn_rounds_limit(struct cn_rounds *r, uint64_t limit)
 {

@@ -31,8 +31,9 @@ struct cn_rounds_config {
 struct cn_rounds *cn_rounds_new(const struct cn_rounds_config *config, struct cn_reader *in, struct cn_err *err);
 void cn_rounds_free(struct cn_rounds *rounds);
 
-/* Of a vector. */
+/* Of a vector; and the negatives rows come with that are used. */
 size_t cn_rounds_dim(const struct cn_rounds *rounds);
+size_t cn_rounds_mined(const struct cn_rounds *rounds);
 
 /* No more than so many rows in all; 0 = no limit. */
 void cn_rounds_limit(struct cn_rounds *rounds, uint64_t limit);

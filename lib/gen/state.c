@@ -46,6 +46,14 @@ cn_state_doubles(struct cn_state *s, const char *name, double *data, size_t n)
 }
 
 void
+cn_state_ids(struct cn_state *s, const char *name, uint64_t *id, size_t n)
+{
+	const struct cn_shape shape = { 1, { (uint32_t)n } };
+
+	exchange(s, name, CN_DTYPE_U64, &shape, id);
+}
+
+void
 cn_state_count(struct cn_state *s, const char *name, uint64_t *count)
 {
 	exchange(s, name, CN_DTYPE_U64, &(struct cn_shape){ 0 }, count);

@@ -31,6 +31,7 @@ struct cn_state {
 
 /* A tensor of rows of numbers each, by its name. */
 void cn_state_floats(struct cn_state *state, const char *name, float *data, size_t rows, size_t numbers);
+void cn_state_ids(struct cn_state *state, const char *name, uint64_t *id, size_t n);
 void cn_state_doubles(struct cn_state *state, const char *name, double *data, size_t n);
 void cn_state_count(struct cn_state *state, const char *name, uint64_t *count);
 

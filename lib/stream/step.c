@@ -174,9 +174,12 @@ cn_step_pass(const struct cn_batch *in, struct cn_batch *out)
 	}
 }
 
-int
-cn_step_end(struct cn_step *step, struct cn_err *err)
+void
+cn_step_finish(struct cn_step *step, struct cn_err *err)
 {
+	if (step->finished)
+		return;
+	step->finished = true;
 	/* A signature asked for covers the whole input, so that is read to its end. */
 	if (!err->code && step->in && step->common->verify_key && !cn_reader_end(step->in))
 		cn_reader_finish(step->in, err);
@@ -184,6 +187,12 @@ cn_step_end(struct cn_step *step, struct cn_err *err)
 		cn_writer_finish(step->out, err);
 	else if (err->code)
 		cn_writer_refuse(step->tool->name, step->common->output, step->in, err);
+}
+
+int
+cn_step_end(struct cn_step *step, struct cn_err *err)
+{
+	cn_step_finish(step, err);
 	cn_history_release(&step->model_history);
 	cn_writer_free(step->out);
 	cn_reader_free(step->in);

@@ -11,6 +11,7 @@
 #ifndef CN_STREAM_STEP_H
 #define CN_STREAM_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,6 +33,7 @@ struct cn_step {
 	const char *model;	/* an input that is no stream, as typed, or NULL; and how it was made: see cn_encoder_trace */
 	struct cn_history model_history;
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
+	bool finished;
 	size_t group;		/* make gets so many rows at a time, fewer at the end: set before cn_step_run; 0 = as they come */
 };
 
@@ -53,6 +55,9 @@ int cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn
 
 /* Copies the columns of in that out has under the same name and type; the others are left alone. */
 void cn_step_pass(const struct cn_batch *in, struct cn_batch *out);
+
+/* Finishes (or aborts) the output, for what must not be before that; cn_step_end does it otherwise. */
+void cn_step_finish(struct cn_step *step, struct cn_err *err);
 
 /* Finishes (or aborts) the output, frees everything, tells the error; returns the exit status. */
 int cn_step_end(struct cn_step *step, struct cn_err *err);
