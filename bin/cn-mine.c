@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "base/tool.h"
+#include "mine/assembler.h"
 #include "mine/miner.h"
 #include "nn/encoder.h"
 #include "stream/step.h"
@@ -15,7 +16,7 @@ struct config {
 	struct cn_reals quota;
 	const char *model, *mix, *schedule, *ranks, *hops, *known, *weight;
 	int metric, strategy, way, index, cluster, positive, group, label_aware, policy, emit, symmetric;
-	long long k, batch, depth, sample, strata, clusters, neighbours, probes, kept, fresh, memory;
+	long long k, batch, assemble, window, depth, sample, strata, clusters, neighbours, probes, kept, fresh, memory;
 	double margin, max_score, min_score, max_share, near, guide_margin, guide_share, known_bloom;
 	double recall, power, temperature, simans_a, simans_b, nearest, farthest, diversity;
 };
@@ -26,6 +27,8 @@ enum { IVF = 1, NEXT = 3 };	/* of --index and --cluster */
 static const struct cn_opt opts[] = {
 	{ 'b', "bank", CN_PATHS(bank), "file", .help = "Choose negatives from the rows of this stream; may be repeated" },
 	{ 0, "batch", CN_INT(batch), "rows", "0", 0, 1 << 24, .help = "Choose among each so many rows of the input instead of a bank" },
+	{ 0, "assemble", CN_INT(assemble), "rows", "0", 0, 1 << 20, .help = "Choose no negatives: order the rows of the input so that batches of so many are near each other" },
+	{ 0, "window", CN_INT(window), "rows", "65536", 2, 1 << 24, .help = "With assemble: order each so many rows of the input" },
 	{ 0, "quota", CN_REALS(quota), "shares", NULL, 1e-9, 1e9, .help = "Share the negatives of a row among the banks in these proportions" },
 	{ 0, "strategy", CN_CHOICE(strategy), "name", "hard", .choices = CN_STRATEGY_NAMES, .help = "Where candidates come from and how they are chosen" },
 	{ 0, "mix", CN_TEXT(mix), "mixture", .help = "Share the negatives of a row among strategies: 'random:0.5 hard:0.5'" },
@@ -141,7 +144,7 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 {
 	const bool counts = cn_mixture_has(&s->mixture, CN_STRATEGY_FREQUENCY);
 
-	if (!c->bank.n && !c->batch)
+	if (!c->bank.n && !c->batch && !c->assemble)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream to choose from, "
 			"or the input file once more (a pipe cannot be read twice)");
 	if (c->bank.n && c->batch)
@@ -198,6 +201,7 @@ check_effects(const struct config *c, const struct cn_selector_config *s, struct
 		{ "ranks", "strategies that search, sample or walk", ranked || sampled || graph },
 		{ "depth", "strategies that search the whole bank", ranked }, { "sample", "strategies that choose among similar rows", sampled },
 		{ "pick", "strategies with candidates to choose from", cn_selector_chooses(s) },
+		{ "window", "--assemble", c->assemble > 0 },
 		{ "known-bloom", "--known", c->known != NULL }, { "guide-margin", "--guide", c->guide.n > 0 }, { "guide-share", "--guide", c->guide.n > 0 },
 	};
 	struct cn_meta given = { 0 };
@@ -211,6 +215,42 @@ check_effects(const struct config *c, const struct cn_selector_config *s, struct
 	}
 	if (c->symmetric && !c->known)
 		cn_err_set(err, CN_USAGE, "--symmetric would do nothing here: it is for --known");
+	cn_meta_release(&given);
+}
+
+/* Whether an option of the history (option.NAME, flag.NAME, option.NAME.2) has an effect on --assemble. */
+static bool
+serves_assembly(const char *key)
+{
+	static const char *const name[] = { "assemble", "window", "strategy", "mix", "schedule", "model", "metric", "label-aware", "group",
+		"known", "symmetric", "known-bloom", "max-score", "seed", "rows", "chunk-rows" };
+	const char *dot = strchr(key, '.') + 1;
+
+	for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+		if (strcmp(dot, name[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What --assemble asks of the other options. */
+static void
+check_assembly(const struct config *c, const struct cn_selector_config *s, struct cn_err *err)
+{
+	struct cn_meta given = { 0 };
+
+	if (!c->assemble)
+		return;
+	if (c->assemble == 1 || c->window < c->assemble)
+		cn_err_set(err, CN_USAGE, c->assemble == 1 ? "--assemble 1 makes batches of one row; give as many rows as training takes at once" :
+			"--window %lld holds no batch of --assemble %lld", c->window, c->assemble);
+	for (int kind = 0; kind < CN_STRATEGIES; kind++)
+		if (kind != CN_STRATEGY_HARD && kind != CN_STRATEGY_RANDOM && cn_mixture_has(&s->mixture, (enum cn_strategy)kind))
+			cn_err_set(err, CN_USAGE, "--assemble makes batches of hard and random rows; leave out other strategies");
+	cn_opt_history(opts, c, &given, err);
+	for (size_t i = 0; i < given.n && !err->code; i++)
+		if (!serves_assembly(given.pair[i].key))
+			cn_err_set(err, CN_USAGE, "--%.*s would do nothing here: --assemble orders rows and chooses no negatives",
+				(int)strcspn(strchr(given.pair[i].key, '.') + 1, "."), strchr(given.pair[i].key, '.') + 1);
 	cn_meta_release(&given);
 }
 
@@ -229,6 +269,7 @@ open_inputs(struct cn_step *step, const struct config *c, struct cn_miner_config
 	cn_encoder_trace(m->encoder, c->model, step, err);
 	if (c->known && !err->code)
 		m->known = cn_pairs_read(&pairs, err);
+	step->side = c->known;
 }
 
 static void
@@ -280,6 +321,22 @@ tell(const struct config *c, const struct cn_mine_counts *n)
 			(unsigned long long)n->short_rows, (unsigned long long)n->anchors, c->k);
 }
 
+/* The same in the output's metadata. */
+static void
+note(struct cn_meta *meta, const struct cn_mine_counts *n, struct cn_err *err)
+{
+	char key[64];
+
+	cn_meta_format(meta, "mine.rows", "%llu", err, (unsigned long long)n->anchors);
+	cn_meta_format(meta, "mine.negatives", "%llu", err, (unsigned long long)n->picked);
+	cn_meta_format(meta, "mine.short", "%llu", err, (unsigned long long)n->short_rows);
+	for (unsigned i = 1; i < CN_MINE_TAKEN; i++) {
+		snprintf(key, sizeof key, "mine.passed-over.%s", cn_mine_reason_key((enum cn_mine_reason)i));
+		if (n->dropped[i])
+			cn_meta_format(meta, key, "%llu", err, (unsigned long long)n->dropped[i]);
+	}
+}
+
 /* Opens the output and says in its metadata what the numbers of neg_rule mean. */
 static void
 open_output(struct cn_step *step, const struct cn_miner *miner, const struct cn_miner_config *m, struct cn_err *err)
@@ -297,13 +354,77 @@ open_output(struct cn_step *step, const struct cn_miner *miner, const struct cn_
 	cn_meta_set(cn_writer_meta(step->out), "mine.rules", CN_RULE_NAMES, err);
 }
 
+static struct cn_assembler_config
+assembler_config(const struct config *c, const struct cn_selector_config *s, const struct cn_miner_config *m, struct cn_pool *pool)
+{
+	return (struct cn_assembler_config){
+		.assembly = { (size_t)c->assemble, s->mixture, 0, (float)c->max_score, (uint64_t)c->common.seed, pool },
+		.window = (size_t)c->window, .metric = m->metric, .group = m->group, .label_aware = m->label_aware, .known = m->known,
+		.memory = m->memory, .encoder = m->encoder,
+	};
+}
+
+/* What has become of the batches: how near their rows are, in mean over all pairs, as they came and as they go. */
+static void
+tell_assembly(const struct config *c, const struct cn_assembler_counts *n)
+{
+	const double pairs = n->after.pairs ? (double)n->after.pairs : 1;
+
+	if (c->common.verbose)
+		cn_tool_say(&tool, "%llu rows in %llu batches: mean similarity in a batch %.4f, as they came %.4f", (unsigned long long)n->rows,
+			(unsigned long long)n->batches, n->after.sum / pairs, n->before.sum / pairs);
+	if (n->clashing)
+		cn_tool_say(&tool, "%llu of %llu rows are in a batch with a row they should not be with, which could not be avoided",
+			(unsigned long long)n->clashing, (unsigned long long)n->rows);
+}
+
+static void
+note_assembly(struct cn_meta *meta, const struct cn_assembler_counts *n, struct cn_err *err)
+{
+	const double pairs = n->after.pairs ? (double)n->after.pairs : 1;
+
+	cn_meta_format(meta, "mine.rows", "%llu", err, (unsigned long long)n->rows);
+	cn_meta_format(meta, "mine.batches", "%llu", err, (unsigned long long)n->batches);
+	cn_meta_format(meta, "mine.batches.clashing", "%llu", err, (unsigned long long)n->clashing);
+	cn_meta_format(meta, "mine.batches.similarity", "%.6f", err, n->after.sum / pairs);
+	cn_meta_format(meta, "mine.batches.similarity.before", "%.6f", err, n->before.sum / pairs);
+}
+
+/* The whole of --assemble. */
+static void
+assemble(struct cn_step *step, const struct config *c, const struct cn_selector_config *s, const struct cn_miner_config *m, struct cn_err *err)
+{
+	const struct cn_assembler_config config = assembler_config(c, s, m, step->pool);
+	struct cn_assembler *assembler = cn_assembler_new(&config, step->in, err);
+
+	if (!err->code && cn_step_output(step, cn_reader_schema(step->in), NULL, 0, err) == 0 && cn_assembler_run(assembler, step, err) == 0) {
+		tell_assembly(c, cn_assembler_counts(assembler));
+		note_assembly(cn_writer_findings(step->out), cn_assembler_counts(assembler), err);
+	}
+	cn_assembler_free(assembler);
+}
+
+/* The whole of choosing negatives. */
+static void
+mine(struct cn_step *step, const struct config *c, const struct cn_miner_config *m, struct cn_err *err)
+{
+	struct cn_miner *miner = cn_miner_new(m, step->in, err);
+
+	step->group = err->code ? 0 : cn_miner_group(miner);
+	open_output(step, miner, m, err);
+	if (cn_step_run(step, cn_miner_make, miner, err) == 0) {
+		tell(c, cn_miner_counts(miner));
+		note(cn_writer_findings(step->out), cn_miner_counts(miner), err);
+	}
+	cn_miner_free(miner);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	struct cn_step step = { 0 };
-	struct cn_miner *miner = NULL;
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 	const struct cn_selector_config strategy = selector_config(&c, &err);
 	struct cn_miner_config config = miner_config(&c, &strategy);
@@ -311,17 +432,14 @@ main(int argc, char **argv)
 	cn_blas_begin();
 	check(&c, &strategy, &err);
 	check_effects(&c, &strategy, &err);
-	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
+	check_assembly(&c, &strategy, &err);
+	if (cn_step_open(&step, &tool, &c, operand, &err) == 0)
 		open_inputs(&step, &c, &config, &err);
-		config.pool = step.pool;
-		miner = cn_miner_new(&config, step.in, &err);
-		step.group = err.code ? 0 : cn_miner_group(miner);
-	}
-	open_output(&step, miner, &config, &err);
-	cn_step_run(&step, cn_miner_make, miner, &err);
-	if (!err.code)
-		tell(&c, cn_miner_counts(miner));
-	cn_miner_free(miner);
+	config.pool = step.pool;
+	if (c.assemble)
+		assemble(&step, &c, &strategy, &config, &err);
+	else
+		mine(&step, &c, &config, &err);
 	const int status = cn_step_end(&step, &err);	/* notes in the output how the banks ended */
 	close_inputs(&config);
 	return status;

@@ -86,6 +86,12 @@ cn_spool_read(const struct cn_spool *spool, uint64_t at, void *to, size_t size, 
 }
 
 void
+cn_spool_clear(struct cn_spool *spool)
+{
+	spool->size = 0;
+}
+
+void
 cn_spool_free(struct cn_spool *spool)
 {
 	if (!spool)

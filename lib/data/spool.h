@@ -21,6 +21,9 @@ uint64_t cn_spool_size(const struct cn_spool *spool);
 /* Bytes at a place, which must have been appended.  Several threads may read at once. */
 int cn_spool_read(const struct cn_spool *spool, uint64_t at, void *to, size_t size, struct cn_err *err);
 
+/* Forgets all bytes: the next go where the first were. */
+void cn_spool_clear(struct cn_spool *spool);
+
 void cn_spool_free(struct cn_spool *spool);
 
 #endif

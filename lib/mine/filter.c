@@ -21,6 +21,18 @@ cn_mine_reason_name(enum cn_mine_reason reason)
 	return name[reason];
 }
 
+const char *
+cn_mine_reason_key(enum cn_mine_reason reason)
+{
+	static const char *const key[CN_MINE_REASONS] = {
+		[CN_MINE_ALLOWED] = "allowed", [CN_MINE_ABOVE] = "above", [CN_MINE_BELOW] = "below", [CN_MINE_SELF] = "self",
+		[CN_MINE_CONTENT] = "content", [CN_MINE_KNOWN] = "known", [CN_MINE_LABEL] = "label", [CN_MINE_GROUP] = "group",
+		[CN_MINE_NEAR] = "near", [CN_MINE_GUIDE] = "guide", [CN_MINE_CLUSTER] = "cluster", [CN_MINE_TAKEN] = "taken",
+	};
+
+	return key[reason];
+}
+
 static bool
 is_content(const struct cn_anchors *a, size_t anchor, uint64_t content)
 {

@@ -37,6 +37,9 @@ enum cn_mine_reason {
 /* The reason in a word or two, for tables. */
 const char *cn_mine_reason_name(enum cn_mine_reason reason);
 
+/* The same as a key of metadata: "known" of "known positive". */
+const char *cn_mine_reason_key(enum cn_mine_reason reason);
+
 enum cn_relation { CN_RELATION_ANY, CN_RELATION_SAME, CN_RELATION_OTHER };
 
 /* Score guards: "no guard" is what CN_GUARD_NONE says. */

@@ -125,12 +125,20 @@ sort_by_id(struct cn_bank *bank)
 }
 
 int
-cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err)
+cn_bank_append(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err)
 {
 	if (err->code)
 		return -1;
 	begin(bank, &batch->schema, config);
-	if (check_size("a batch of the input", &batch->schema, config, bank->rows + batch->rows, err) < 0 || append(bank, config, batch, err) < 0)
+	if (check_size("a batch of the input", &batch->schema, config, bank->rows + batch->rows, err) < 0)
+		return -1;
+	return append(bank, config, batch, err);
+}
+
+int
+cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err)
+{
+	if (cn_bank_append(bank, batch, config, err) < 0)
 		return -1;
 	sort_by_id(bank);
 	return 0;

@@ -48,7 +48,8 @@ uint64_t cn_bank_row_bytes(const struct cn_bank_config *config, const struct cn_
 /* Appends all rows of a stream; what is kept must be the same each time.  A bank that would take more than memory is refused with its size and the option to raise. */
 int cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_bank_config *config, struct cn_err *err);
 
-/* Appends the rows of a batch, and finds rows by id anew. */
+/* Appends the rows of a batch; append leaves cn_bank_find as it was, for who does not ask it. */
+int cn_bank_append(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err);
 int cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err);
 
 /* Forgets the rows, but not the memory for them. */

@@ -124,7 +124,7 @@ cn_node_input(const struct cn_node *node, size_t number)
 bool
 cn_node_option_reads(const char *key)
 {
-	static const char *const option[] = { "bank", "guide", "model", "init" };
+	static const char *const option[] = { "bank", "guide", "known", "model", "init" };
 	const char *dot = strchr(key, '.');
 	const size_t length = dot && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0' ? (size_t)(dot - key) : strlen(key);
 

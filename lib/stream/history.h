@@ -45,7 +45,7 @@ int cn_history_step(struct cn_history *to, const struct cn_meta *meta, const int
 /* Input number (from 1) of a node, as typed, or NULL behind the last: first the operands, then banks and models. */
 const char *cn_node_input(const struct cn_node *node, size_t number);
 
-/* True if an option's value is the name of an input: bank, guide.2 (of a repeated option), model, init. */
+/* True if an option's value is the name of an input: bank, guide.2 (of a repeated option), known, model, init. */
 bool cn_node_option_reads(const char *key);
 
 /* True if that input was named by an option (--bank), which says so itself, and not as an operand. */

@@ -39,6 +39,7 @@ cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *confi
 static int
 describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err)
 {
+	const struct cn_history none = { 0 };
 	struct cn_meta node = { 0 };
 	size_t n = 0;
 	char key[32];
@@ -54,9 +55,14 @@ describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, s
 		cn_writer_input(step->out, input, err);
 	}
 	if (step->model) {
-		snprintf(key, sizeof(key), "input.%zu", n + 1);
+		snprintf(key, sizeof(key), "input.%zu", ++n);
 		cn_meta_set(&node, key, step->model, err);
 		cn_writer_origin(step->out, &step->model_history, err);
+	}
+	if (step->side) {
+		snprintf(key, sizeof(key), "input.%zu", ++n);
+		cn_meta_set(&node, key, step->side, err);
+		cn_writer_origin(step->out, &none, err);
 	}
 	cn_writer_node(step->out, &node, err);
 	cn_meta_release(&node);

@@ -32,6 +32,7 @@ struct cn_step {
 	struct cn_progress progress;
 	const char *model;	/* an input that is no stream, as typed, or NULL; and how it was made: see cn_encoder_trace */
 	struct cn_history model_history;
+	const char *side;	/* an input that is text of its own, without a history, as typed, or NULL: set before cn_step_output */
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 	bool finished;
 	size_t group;		/* make gets so many rows at a time, fewer at the end: set before cn_step_run; 0 = as they come */
@@ -43,7 +44,7 @@ int cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *c
 /* A pool and a reader by the same rules for programs with further inputs (banks); the caller frees the reader. */
 struct cn_reader *cn_step_reader(struct cn_step *step, const char *path, struct cn_err *err);
 
-/* Opens the output.  extra inputs (banks; may be NULL, 0) are named after the main input, the model last. */
+/* Opens the output.  extra inputs (banks; may be NULL, 0) are named after the main input, then the model, and side last. */
 int cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra, struct cn_err *err);
 
 /*

@@ -362,3 +362,127 @@ print(abs(-numpy.sort(-c, 1)[:, :4] - i['neg_score']).max() < 1e-4 * abs(z).max(
 		[ "$(cn-info both | grep 'data root')" = "$(cn-info whole | grep 'data root')" ]
 	done
 }
+
+# similarity FILE SIZE: the mean cosine of z over all pairs in each SIZE consecutive rows.
+similarity() {
+	column "$1" z -t f4 -w64 | awk -v size="$2" '
+		{ length_ = 0; for (i = 1; i <= NF; i++) length_ += $i * $i
+		  for (i = 1; i <= NF; i++) { u[NR % size, i] = $i / sqrt(length_); if (NR % size != 1)
+			for (j = 1; j < (NR - 1) % size + 1; j++) sum += u[j, i] * u[NR % size, i] }
+		  pairs += (NR - 1) % size }
+		END { printf "%.3f\n", sum / pairs }'
+}
+
+@test "mine: batches of near rows have every row once, whole, and are as near as is told" {
+	z=$CN_FIXTURES/z.cns
+	says "cn-mine -v --assemble 10 $z -o m" '200 rows in 20 batches: mean similarity in a batch '
+	cmp <(cn-info --text -w 99 m | sort) <(cn-info --text -w 99 "$z" | sort)
+	after=$(sed 's/.*in a batch \(0[.0-9]*\),.*/\1/' <<<"$stderr") before=$(sed 's/.*as they came \(-\?0[.0-9]*\)$/\1/' <<<"$stderr")
+	awk -v after="$after" -v before="$before" -v a="$(similarity m 10)" -v b="$(similarity "$z" 10)" 'BEGIN {
+		exit !(after - a < 0.001 && a - after < 0.001 && before - b < 0.001 && b - before < 0.001 && after > before) }'
+	ok "cn-info --json m | jq -r '.meta | .[\"mine.rows\"], .[\"mine.batches\"], .[\"mine.batches.clashing\"]'"
+	[ "$output" = $'200\n20\n0' ]
+}
+
+@test "mine: batches are the same for any number of threads and chunks, of files and pipes, and by the seed" {
+	ok "cn-mine -T1 --assemble 8 --mix 'hard:0.75 random:0.25' $CN_FIXTURES/demo.cns -m $CN_FIXTURES/model.safetensors -o a"
+	ok "cn-mine -T3 --assemble 8 --mix 'hard:0.75 random:0.25' $CN_FIXTURES/demo.cns -m $CN_FIXTURES/model.safetensors -o b"
+	same a b
+	for rows in 1 7 64; do
+		ok "cn-cat --chunk-rows $rows $CN_FIXTURES/demo.cns | cn-mine --assemble 8 --mix 'hard:0.75 random:0.25' -m $CN_FIXTURES/model.safetensors -o b"
+		cmp <(cn-info --text a) <(cn-info --text b)
+		[ "$(cn-info --json a | jq .data_root)" = "$(cn-info --json b | jq .data_root)" ]
+	done
+	ok "cn-mine -s 1 --assemble 8 --mix 'hard:0.75 random:0.25' $CN_FIXTURES/demo.cns -m $CN_FIXTURES/model.safetensors -o b"
+	run ! cmp <(cn-info --text a) <(cn-info --text b)
+}
+
+# together FILE SIZE FIELD FORMAT WIDTH: how many rows are in a batch with another of the same value.
+together() {
+	column "$1" "$3" -t "$4" -w"$5" | awk -v size="$2" 'NR % size == 1 { split("", seen) } { if (seen[$1]++) n += seen[$1] == 2 ? 2 : 1 } END { print n + 0 }'
+}
+
+@test "mine: batches keep apart labels, known pairs and what is too near, and tell what they cannot" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-mine --assemble 10 --label-aware $z -o m"
+	[ "$(together m 10 label d4 4)" = 0 ]
+	ok "cn-mine --assemble 10 $z -o n"
+	[ "$(together n 10 label d4 4)" -gt 100 ]
+	run_line "cn-mine --assemble 20 --label-aware $z -o m"
+	[ "$status" -eq 0 ]
+	[ "$(together m 20 label d4 4)" = "$(sed 's/^cn-mine: \([0-9]*\) of 200 rows are in a batch with a row they should not be with.*/\1/' <<<"$stderr")" ]
+	# pairs of those that were together before
+	paste -d ' ' <(column n id -t u8 -w8) | awk '{ id[NR] = $1 } END { for (i = 1; i <= NR; i++) if (i % 10) print id[i] "\t" id[i + 1] }' >known.tsv
+	ok "cn-mine --assemble 10 --known known.tsv $z -o k"
+	column k id -t u8 -w8 | awk 'NR == FNR { known[$1, $2] = 1; next } { id[FNR] = $1 } END { for (i = 1; i <= FNR; i++)
+		for (j = int((i - 1) / 10) * 10 + 1; j <= int((i - 1) / 10) * 10 + 10; j++) bad += (id[i], id[j]) in known; exit bad > 0 }' known.tsv -
+	ok "cn-mine --assemble 4 --max-score 0.99 $z -o c"
+	ok "cn-info --json c | jq -r '.meta[\"mine.batches.clashing\"]'"
+	[ "$output" = 0 ]
+}
+
+@test "mine: batches are of one epoch and one window, and the limit holds" {
+	ok "cn-augment --epochs 3 --crop 0.5,1 $CN_FIXTURES/demo.cns -o p.cns && cn-mine --assemble 16 -m $CN_FIXTURES/model.safetensors p.cns -o m"
+	[ "$(column m epoch -t u4 -w4 | uniq -c | tr -s ' ' | tr '\n' ,)" = ' 200 0, 200 1, 200 2,' ]
+	ok "cn-mine --assemble 10 --window 59 $CN_FIXTURES/z.cns -o m"
+	for from in 0 50 100 150; do
+		cmp <(column m id -t u8 -w8 | tail -n +$((from + 1)) | head -n 50 | sort -n) <(column "$CN_FIXTURES/z.cns" id -t u8 -w8 | tail -n +$((from + 1)) | head -n 50 | sort -n)
+	done
+	ok "cn-mine --assemble 10 -n 77 $CN_FIXTURES/z.cns -o m"
+	cmp <(column m id -t u8 -w8 | sort -n) <(column "$CN_FIXTURES/z.cns" id -t u8 -w8 | head -n 77 | sort -n)
+	ok "cn-cat --skip 200 $CN_FIXTURES/z.cns | cn-mine --assemble 10 | cn-info --json | jq .rows"
+	[ "$output" = 0 ]
+	refuses 1 "cn-mine --assemble 10 --memory 4K $CN_FIXTURES/z.cns -o x" 'a window of 200 rows takes'
+	[ ! -e x ]
+}
+
+@test "mine: batches begin with random ones, by a schedule" {
+	says "cn-mine -v --assemble 10 --strategy random $CN_FIXTURES/z.cns -o r" 'mean similarity'
+	ok "cn-mine --assemble 10 --schedule '0 random; 100 hard' $CN_FIXTURES/z.cns -o s && cn-cat -n 100 s -o first.cns && cn-cat --skip 100 s -o last.cns"
+	awk -v r="$(similarity r 10)" -v f="$(similarity first.cns 10)" -v l="$(similarity last.cns 10)" 'BEGIN { exit !(f < r + 0.02 && l > f + 0.03) }'
+}
+
+@test "mine: what --assemble cannot use is refused" {
+	z=$CN_FIXTURES/z.cns
+	for rest in '--k 3' "--bank $z" '--batch 10' '--emit id' '--margin 0.1' '--near 0.5' "--guide $z --known known" '--short keep' '--ranks 1:50' '--cluster same'; do
+		refuses 2 "cn-mine --assemble 10 $rest $z" "would do nothing here"
+	done
+	refuses 2 "cn-mine --assemble 10 --strategy easy $z" 'leave out other strategies'
+	refuses 2 "cn-mine --assemble 10 --mix 'hard softmax' $z" 'leave out other strategies'
+	refuses 2 "cn-mine --assemble 1 $z" '--assemble 1 makes batches of one row'
+	refuses 2 "cn-mine --assemble 10 --window 9 $z" '--window 9 holds no batch'
+	refuses 2 "cn-mine --window 9 --bank $z $z" 'it is for --assemble'
+	ok "cn-cat --fields id,label $z -o n.cns"
+	refuses 1 'cn-mine --assemble 10 n.cns' "field 'z'"
+	refuses 1 "cn-cat --fields z $z | cn-mine --assemble 10" "field 'id'"
+	refuses 1 "cn-cat --fields id,z $z | cn-mine --assemble 10 --label-aware" "field 'label'"
+}
+
+@test "mine: what was passed over stands in the metadata, the same for any number of threads and chunks" {
+	z=$CN_FIXTURES/z.cns
+	says "cn-mine -v -T1 --label-aware --max-score 0.99 --k 5 --bank $z $z -o a" 'passed over: '
+	for reason in 'the row itself=self' 'same label=label' 'above the ceiling=above'; do
+		count=$(sed -n "s/^cn-mine: passed over: \([0-9]*\) ${reason%=*}$/\1/p" <<<"$stderr")
+		[ "$count" = "$(cn-info --json a | jq -r ".meta[\"mine.passed-over.${reason#*=}\"] // \"\"")" ]
+	done
+	cn-info a | grep -q '^meta        mine.passed-over.label = [1-9]'
+	cn-info a | grep -q '^meta        mine.negatives = 1000$'
+	ok "cn-mine -q -T3 --label-aware --max-score 0.99 --k 5 --bank $z $z -o b"
+	same a b
+	ok "cn-cat --chunk-rows 7 $z | cn-mine -q --label-aware --max-score 0.99 --k 5 --bank $z -o c"
+	[ "$(cn-info --json a | jq -S .meta)" = "$(cn-info --json c | jq -S .meta)" ]
+	# they are of that stream, not of what is made of it; and do not stand in the way of the index
+	ok 'cn-cat --skip 190 a -o part && cn-info --json part | jq -r ".meta | keys[]" | grep -c passed-over || true'
+	[ "$output" = 0 ]
+	ok "cn-mine -q --k 1 --bank a a --memory 5K -o again && cn-mine -q --k 1 --bank $z $z -o once"
+	cmp <(column again neg_id -t u8 -w8) <(column once neg_id -t u8 -w8)
+}
+
+@test "mine: the pairs of --known are an input in the history" {
+	cp "$CN_FIXTURES/z.cns" z.cns
+	printf '0\t1\n' >known.tsv
+	ok 'cn-mine -q --known known.tsv --k 2 --bank z.cns z.cns -o m'
+	[ "$(cn-info --json m | jq -r '.history.nodes[-1].meta | .["input.3"], .["parent.3"]')" = $'known.tsv\n0' ]
+	ok 'cn-info --make m | grep "^m:"'
+	[ "$output" = 'm: z.cns known.tsv' ]
+}
