@@ -124,6 +124,7 @@ cn_checkpoint_take(const struct cn_checkpoint *now, const struct cn_history *his
 	if (provenance)
 		cn_meta_set(&weights->meta, "cn.provenance", provenance, err);
 	cn_meta_format(&weights->meta, "cn.step", "%llu", err, (unsigned long long)now->step);
+	cn_meta_format(&weights->meta, "cn.low", "%u", err, now->low);
 	cn_mem_free(provenance);
 	return exchange(now, &(struct file){ weights, false, NULL }, err);
 }
@@ -148,13 +149,14 @@ cn_checkpoint_read(struct cn_checkpoint *now, const char *path, const struct cn_
 	struct cn_weights weights = { 0 };
 
 	if (cn_safetensors_read(path, &weights, err) == 0) {
-		const char *step = cn_meta_get(&weights.meta, "cn.step");
+		const char *step = cn_meta_get(&weights.meta, "cn.step"), *low = cn_meta_get(&weights.meta, "cn.low");
 
 		if (!step)
 			cn_err_set(err, CN_FAILED, "%s: not a checkpoint of cn-train: no cn.step in its metadata", path);
 		else if (check_history(&weights, path, history, err) == 0
 		    && exchange(now, &(struct file){ &weights, true, path }, err) == 0) {
 			now->step = strtoull(step, NULL, 10);
+			now->low = low ? (unsigned)strtoul(low, NULL, 10) : 0;
 			cn_optimizer_resume(now->optimizer, now->step);
 			if (now->predictor)
 				cn_optimizer_resume(now->predictor_optimizer, now->step);

@@ -6,6 +6,7 @@
  * "optimizer.square" (n), with "predictor." in front for the predictor's, what is remembered of batches as
  * "memory.u" (length, dim), "memory.id" and "memory.label" (length), and as text the model's own keys and
  *	cn.step			steps done
+ *	cn.low			checks in a row that found the vectors collapsed
  *	cn.memory		vectors remembered, and the place of the next
  *	cn.provenance		history of the model that this training will write
  * so it is also a model, which cn_model_load takes for one.  It is written whole or not at all.
@@ -31,6 +32,7 @@ struct cn_checkpoint {
 	struct cn_optimizer *predictor_optimizer;
 	struct cn_memory *memory;	/* of length 0: none */
 	uint64_t step;
+	unsigned low;			/* checks in a row that found the vectors on a line */
 };
 
 /* A copy of all that, for cn_safetensors_write, into weights, which are empty.  0 or -1. */

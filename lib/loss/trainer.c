@@ -47,7 +47,7 @@ struct cn_trainer {
 	uint64_t first, last;	/* row of the step that is being made; and of the last one that was */
 	size_t taken;		/* batches of the step, */
 	struct cn_objective_result mean;	/* and their mean so far */
-	int low;		/* checks in a row with too low a rank, CHECKS = told */
+	unsigned low;		/* checks in a row with too low a rank, CHECKS = told */
 	struct keeping keeping;
 };
 
@@ -346,7 +346,7 @@ trace(const struct cn_trainer *t, const struct cn_meta *node, struct cn_history 
 static struct cn_checkpoint
 checkpoint(struct cn_trainer *t)
 {
-	struct cn_checkpoint now = { .memory = &t->memory, .step = t->step };
+	struct cn_checkpoint now = { .memory = &t->memory, .step = t->step, .low = t->low };
 
 	cn_learner_describe(t->learner, &now);
 	return now;
@@ -488,6 +488,7 @@ cn_trainer_resume(struct cn_trainer *t, const char *path, const struct cn_meta *
 	if (cn_checkpoint_read(&now, path, &history, err) == 0) {
 		t->keeping.kept = true;
 		t->keeping.kept_step = t->step = now.step;
+		t->low = now.low;
 	}
 	cn_history_release(&history);
 	return err->code ? -1 : 0;

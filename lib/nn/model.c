@@ -170,6 +170,7 @@ from_weights(const char *path, const struct cn_weights *weights, struct cn_pool 
 	cn_meta_merge(&model->meta, &weights->meta, err);
 	cn_meta_remove(&model->meta, "cn.step");
 	cn_meta_remove(&model->meta, "cn.memory");
+	cn_meta_remove(&model->meta, "cn.low");
 	if (take_tensors(model, path, weights, err) == 0 && !err->code)
 		return model;
 	cn_model_free(model);

@@ -275,6 +275,19 @@ END"
 	for dim in 1 2; do ok "cn-train --arch 'conv:6 gap' --head linear:$dim --loss alignment --lr 0.05 --batch 40 -o m.safetensors p.cns"; done
 }
 
+@test "train: collapse is told of a resumed training, too, at the step where the whole one tells it, and once" {
+	ok "cn-augment --epochs 14 --shuffle -o p.cns $CN_FIXTURES/demo.cns"
+	way="$arch --loss alignment --lr 0.05 --checkpoint state p.cns"
+	says "cn-train --every 2600 -o m.safetensors $way" 'the vectors have collapsed: their effective rank is 0.00 at step 69'
+	words=$stderr
+	says "cn-train --every 2600 --resume -o m.safetensors $way" 'at step 69'
+	[ "$stderr" = "$words" ]
+	ok 'cn-info state'
+	[[ $output == *'cn.step = 65'* && $output == *'cn.low = 4'* ]]
+	ok 'cn-info m.safetensors'
+	[[ $output != *cn.low* ]]
+}
+
 @test "train: the log says how the vectors lie" {
 	ok "cn-train -q $arch --temperature 0.2 --loss 'alignment + uniformity' --log log -o m.safetensors $CN_FIXTURES/demo.cns"
 	[ "$(head -n 1 log | cut -f 8-)" = "$(printf 'alignment\tuniformity\trank')" ]
