@@ -231,6 +231,22 @@ keeps_apart(const char *name, size_t n, size_t size, int32_t labels, int possibl
 	TAP_OK(clashing == clashing_plainly(&c) && (clashing == 0) == possible, "%s: %s", name, possible ? "none are together" : "those together are counted");
 }
 
+/* Few rows are nearer than 0.9, all but a few nearer than -0.5. */
+static void
+ceiling(void)
+{
+	struct cn_assembly_config c = config(6, "0 hard");
+
+	begin(ROWS);
+	for (int strict = 0; strict <= 1; strict++) {
+		c.max_score = strict ? -0.5f : 0.9f;
+		const uint64_t clashing = cn_assembly_order(&c, &filter, order, &err);
+
+		TAP_OK(!err.code && is_permutation(order, ROWS) && clashing == clashing_plainly(&c) && (clashing > 0) == strict,
+			"a ceiling of %g: %s", (double)c.max_score, strict ? "those above it are counted" : "no two rows above it are together");
+	}
+}
+
 static void
 hardness(void)
 {
@@ -307,6 +323,7 @@ main(void)
 	keeps_apart("just enough labels", ROWS, 10, 10, 1);
 	keeps_apart("just enough labels, large batches", ROWS, 60, 60, 1);
 	keeps_apart("too few labels", ROWS, 10, 6, 0);
+	ceiling();
 	hardness();
 	threads();
 	copies();
