@@ -30,8 +30,12 @@ static const struct cn_opt opts[] = {
 	{ 0, "k", CN_INT(k), "count", "4", 1, 1024, .help = "Make this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
-	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1, .help = "gan, adversary, select: aim at this similarity with the anchor, or at the positive's if that is less; elsewhere that of noise, for want of true vectors" },
-	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2, .help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push; daml: pull them until they are no more than this much farther" },
+	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1,
+		.help = "gan, adversary, select: aim at this similarity with the anchor, or at the positive's if that is less; "
+		"elsewhere that of noise, for want of true vectors" },
+	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2,
+		.help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push; "
+		"daml: pull them until they are no more than this much farther" },
 	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
 	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of the entropy of the choice" },
 	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .help = "gan: weight of what the discriminator says; daml: of the nearness to a true negative" },

@@ -25,6 +25,8 @@ exchange(struct cn_state *s, const char *name, enum cn_dtype dtype, const struct
 	if (!kept || kept->dtype != dtype || !cn_shape_equal(&kept->shape, shape))
 		cn_err_set(s->err, CN_FAILED, "%s: is no whole state of this method: '%s' is missing or of another shape; take another --state",
 			s->path, name);
+	else if (cn_dtype_find_nonfinite(dtype, kept->data, kept->bytes / cn_dtype_size(dtype)) < kept->bytes / cn_dtype_size(dtype))
+		cn_err_set(s->err, CN_FAILED, "%s: '%s' has a number that is not finite; take another --state", s->path, name);
 	else
 		memcpy(data, kept->data, kept->bytes);
 }
