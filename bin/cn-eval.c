@@ -1,10 +1,12 @@
 /* cn-eval - measure encoders by their vectors, and negatives by how near and how true they are. */
 #include <stddef.h>
+#include <string.h>
 
 #include "base/output.h"
 #include "base/pool.h"
 #include "base/tool.h"
 #include "data/pairs.h"
+#include "eval/generated.h"
 #include "eval/knn.h"
 #include "eval/negatives.h"
 #include "eval/probe.h"
@@ -17,9 +19,9 @@
 
 struct config {
 	struct cn_common common;
-	const char *train, *bank, *model, *known, *against;
-	long long k, iterations, memory, bins;
-	double temperature, strength, margin;
+	const char *train, *bank, *model, *known, *against, *sheet;
+	long long k, iterations, memory, bins, reach;
+	double temperature, strength, margin, copy;
 	int apart, negatives, symmetric, json;
 };
 
@@ -31,15 +33,18 @@ static const struct cn_opt opts[] = {
 	{ 0, "apart", CN_FLAG(apart), .help = "knn: a row never finds the training row of its own id" },
 	{ 0, "strength", CN_REAL(strength), "number", "0.01", 1e-9, 1e9, .help = "linear: weight of the losses against that of the weights (C of logistic regression)" },
 	{ 0, "iterations", CN_INT(iterations), "count", "300", 1, 1000000, .help = "linear: take this many steps at most" },
-	{ 'b', "bank", CN_PATH(bank), "file", .help = "negatives: look up in this stream what neg_id names" },
-	{ 'm', "model", CN_PATH(model), "file", .help = "negatives: compare samples by the head of this encoder instead of comparing field z" },
+	{ 'b', "bank", CN_PATH(bank), "file", .help = "negatives: look up in this stream what neg_id names; generator: these are the real samples" },
+	{ 'm', "model", CN_PATH(model), "file", .help = "negatives, generator: compare samples by the head of this encoder instead of comparing field z" },
 	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z", .help = "negatives: measure these; auto: neg_z where it is, otherwise neg_id" },
 	{ 0, "margin", CN_REAL(margin), "cosine", "0.05", 0, 2, .help = "negatives: count as violations what is above the positive's cosine less this" },
 	{ 0, "bins", CN_INT(bins), "count", "20", 0, CN_NEGATIVES_BINS, .help = "negatives: write a histogram of the cosines in this many bins" },
 	{ 0, "known", CN_PATH(known), "file", .help = "negatives: look for the known positives of this text: two ids a line, an anchor's and a positive's" },
 	{ 0, "symmetric", CN_FLAG(symmetric), .help = "negatives: a known pair counts both ways" },
 	{ 0, "against", CN_PATH(against), "file", .help = "negatives: compare with those that this stream has for the same rows" },
-	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "negatives: refuse a bank, known pairs or a stream to compare with that take more memory than this" },
+	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "negatives, generator: refuse a bank, known pairs or a stream to compare with that take more memory than this" },
+	{ 0, "reach", CN_INT(reach), "count", "5", 1, 65535, .help = "generator: let the ball around a vector reach to its so many-th nearest" },
+	{ 0, "copy", CN_REAL(copy), "cosine", "0.999", -1, 1, .help = "generator: count as copies what has this cosine to a real sample, or a greater one" },
+	{ 0, "sheet", CN_PATH(sheet), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "generator: draw the first rows there, as PNG, with the real samples nearest to their negatives" },
 	{ 0, "json", CN_FLAG(json), .help = "Say it as JSON" },
 	CN_OPT_THREADS_ROW,
 	CN_OPT_OUTPUT_ROW(CN_OPT_NOTES),
@@ -49,7 +54,7 @@ static const struct cn_opt opts[] = {
 /* clang-format on */
 
 static const struct cn_tool tool = {
-	"cn-eval", "measure encoders and negatives", "task [file]", "knn|linear|negatives", 1, 2, opts, offsetof(struct config, common)
+	"cn-eval", "measure encoders and negatives", "task [file]", "knn|linear|negatives|generator", 1, 2, opts, offsetof(struct config, common)
 };
 
 /* What a task works with, and what it has found. */
@@ -177,19 +182,64 @@ run_negatives(struct task *task, struct cn_err *err)
 	cn_pairs_free(known);
 }
 
+static void
+report_generated(const struct task *task, const struct cn_generated_result *r)
+{
+	const struct { const char *name; double value; int digits; } reals[] = {
+		{ "precision", r->precision, 4 }, { "recall", r->recall, 4 }, { "density", r->density, 4 }, { "coverage", r->coverage, 4 },
+		{ "frechet", r->frechet, 6 }, { "copies", r->copies, 4 }, { "authenticity", r->authenticity, 4 },
+	};
+
+	cn_report_count(task->report, "rows", r->rows);
+	cn_report_count(task->report, "generated", r->generated);
+	cn_report_count(task->report, "none", r->none);
+	cn_report_count(task->report, "real", r->real);
+	for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+		cn_report_real(task->report, reals[i].name, reals[i].value, reals[i].digits);
+}
+
+static void
+run_generator(struct task *task, struct cn_err *err)
+{
+	const struct config *c = task->c;
+	struct cn_generated_config config = {
+		.reach = (size_t)c->reach, .copy = c->copy, .memory = (uint64_t)c->memory, .pool = task->pool,
+	};
+	struct cn_generated_result result;
+
+	if (!c->bank)
+		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream of real samples to compare with");
+	struct cn_encoder *encoder = c->model && !err->code ? cn_encoder_load(c->model, task->pool, err) : NULL;
+	struct cn_reader *in = err->code ? NULL : open_stream(task, task->operand, err);
+
+	config.encoder = encoder;
+	config.bank = err->code ? NULL : open_stream(task, c->bank, err);
+	config.sheet = c->sheet && !err->code ? cn_output_open(c->sheet, 0, err) : NULL;
+	if (!err->code && cn_generated_measure(&config, in, &result, err) == 0)
+		report_generated(task, &result);
+	cn_output_finish(config.sheet, err);
+	cn_output_free(config.sheet);
+	cn_reader_free(config.bank);
+	cn_reader_free(in);
+	cn_encoder_free(encoder);
+}
+
+static const struct { const char *name; void (*run)(struct task *task, struct cn_err *err); } tasks[] = {
+	{ "knn", run_knn }, { "linear", run_linear }, { "negatives", run_negatives }, { "generator", run_generator },
+};
+
 int
 main(int argc, char **argv)
 {
-	static const struct { const char *name; void (*run)(struct task *task, struct cn_err *err); } tasks[] = {
-		{ "knn", run_knn }, { "linear", run_linear }, { "negatives", run_negatives },
-	};
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	const int operands = cn_tool_begin(&tool, &c, argc, &argv);
 	struct task task = { .c = &c, .operand = operands > 1 ? argv[1] : NULL };
-	const size_t which = argv[0][0] == 'k' ? 0 : argv[0][0] == 'l' ? 1 : 2;
 	struct cn_output *output;
+	size_t which = 0;
 
+	while (strcmp(argv[0], tasks[which].name) != 0)
+		which++;
 	cn_blas_begin();
 	output = cn_output_open(c.common.output, CN_OUTPUT_TEXT, &err);
 	task.pool = cn_pool_new((size_t)c.common.threads, &err);

@@ -144,6 +144,7 @@ same_label(const struct page *page, size_t row, size_t in_bank)
 
 	return label >= 0 && page->label >= 0 && page->bank.schema.field[label].dtype == CN_DTYPE_I32
 		&& page->rows.schema.field[page->label].dtype == CN_DTYPE_I32
+		&& *(const int32_t *)cn_batch_at(&page->rows, page->label, row) >= 0
 		&& !memcmp(cn_batch_at(&page->bank, label, in_bank), cn_batch_at(&page->rows, page->label,
 		row), 4);
 }
@@ -210,5 +211,19 @@ cn_contact_write(struct cn_reader *in, struct cn_reader *bank, size_t rows, unsi
 	}
 	cn_batch_release(&page.rows);
 	cn_batch_release(&page.bank);
+	return err->code ? -1 : 0;
+}
+
+int
+cn_contact_draw(const struct cn_batch *rows, const struct cn_batch *bank, const char *file, unsigned zoom,
+	struct cn_output *out, struct cn_err *err)
+{
+	struct page page = { .rows = *rows, .bank = *bank };	/* both stay the caller's */
+
+	if (err->code || find_fields(&page, file, err))
+		return -1;
+	if (!rows->rows)
+		return cn_err_set(err, CN_FAILED, "%s: no rows to show", file);
+	draw_page(&page, zoom, out, err);
 	return err->code ? -1 : 0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/output.h"
+#include "stream/batch.h"
 #include "stream/reader.h"
 
 /*
@@ -20,5 +21,9 @@
 int cn_contact_write(struct cn_reader *in, struct cn_reader *bank, size_t rows, unsigned zoom,
 	struct cn_output *out,
 	struct cn_err *err);
+
+/* The same of rows that are at hand, with negatives by neg (then bank may be empty) or by neg_id; bank: id, x, perhaps label. */
+int cn_contact_draw(const struct cn_batch *rows, const struct cn_batch *bank, const char *file, unsigned zoom,
+	struct cn_output *out, struct cn_err *err);
 
 #endif

@@ -213,3 +213,83 @@ print(*n.histogram(s, 10, (-1, 1))[0])'
 	refuses 3 "cn-eval linear --train $CN_FIXTURES/z.cns cut.cns -o a" 'cut.cns'
 	[ ! -e a ]
 }
+
+# made FILE: three mixed negatives for each row, in the space of z.
+made() {
+	ok "cn-embed -q --pos -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o p.cns && cn-gen --method mix --k 3 p.cns -o $1"
+}
+
+@test "eval generator: the same for any number of threads, and however the streams are cut" {
+	made g.cns
+	ok 'cn-eval generator --json -T1 --bank p.cns g.cns >a && cn-eval generator --json -T3 --bank p.cns g.cns >b && cn-cat --chunk-rows 7 g.cns | cn-eval generator --json --bank <(cn-cat --chunk-rows 9 p.cns) >c'
+	same a b
+	same a c
+	[ -s a ]
+}
+
+@test "eval generator: as numpy finds it" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	made g.cns
+	arrays p.cns p z
+	arrays g.cns g neg_z
+	run /usr/bin/python3 -c 'import numpy as n
+a, b = n.load("pz.npy").astype("f8"), n.load("gneg_z.npy").astype("f8"); b = b.reshape(-1, b.shape[-1])
+a, b = (v / n.linalg.norm(v, axis=1, keepdims=True) for v in (a, b))
+def far(u, v): return n.linalg.norm(u[:, None] - v[None], axis=2)
+aa, bb, ba = n.sort(far(a, a), 1), n.sort(far(b, b), 1), far(b, a); k = 4
+near = ba.argmin(1)
+print("%.4f %.4f %.4f %.4f %.4f %.4f" % ((ba <= aa[:, k]).any(1).mean(), (ba <= bb[:, k, None]).any(0).mean(), (ba <= aa[:, k]).sum() / k / len(b),
+      (ba <= aa[:, k]).any(0).mean(), (1 - ba.min(1) ** 2 / 2 >= .99).mean(), (ba.min(1) > aa[near, 1]).mean()))
+A, B = n.cov(a.T), n.cov(b.T); w, v = n.linalg.eigh(A); r = v * n.sqrt(w.clip(0)) @ v.T
+print(((a.mean(0) - b.mean(0)) ** 2).sum() + n.trace(A + B) - 2 * n.sqrt(n.linalg.eigvalsh(r @ B @ r).clip(0)).sum())'
+	{ read -r want; read -r distance; } <<<"$output"
+	ok 'cn-eval generator --reach 4 --copy 0.99 --bank p.cns g.cns'
+	[ "$(value rows) $(value generated) $(value none) $(value real)" = '200 600 0 200' ]
+	[ "$(value precision) $(value recall) $(value density) $(value coverage) $(value copies) $(value authenticity)" = "$want" ]
+	awk "BEGIN { d = $(value frechet) - $distance; exit !(d < 2e-5 && d > -2e-5 && $distance > 0.001) }"
+}
+
+@test "eval generator: rows of the bank are all copies, look real, and the sheet shows them" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-mine -q --strategy hard --k 3 --emit z --bank $d -m $m $d -o n.cns && cn-eval generator --copy 0.9999 --sheet b.png --bank $d -m $m n.cns"
+	[ "$(value precision) $(value copies) $(value authenticity)" = '1.0000 1.0000 0.0000' ]
+	ok "cn-export png --bank $d n.cns -o a.png"
+	same a.png b.png
+	ok "cn-mine -q --strategy random --k 199 --emit z --bank $d -m $m $d -o n.cns && cn-eval generator --bank $d -m $m n.cns"
+	[ "$(value coverage) $(value frechet)" = '1.0000 0.000000' ]
+}
+
+@test "eval generator: negatives by value are what the encoder makes of them, and none are none" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	for kind in value z; do
+		ok "cn-mine -q --strategy hard --k 9 --max-score 0.98 --emit $kind --bank $d -m $m $d -o n.cns && cn-eval generator --bank $d -m $m n.cns"
+		[ "$(value none)" -gt 0 ] && [ $(($(value none) + $(value generated))) = 1800 ]
+		echo "$output" >$kind
+	done
+	same value z
+}
+
+@test "eval generator: what cannot be measured is refused, and leaves no sheet" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns z=$CN_FIXTURES/z.cns
+	made g.cns
+	while IFS='|' read -r status line words; do
+		refuses "$status" "cn-eval generator --sheet s.png $line" "$words" </dev/null || return 1
+		[ ! -e s.png ]
+	done <<-EOF
+		2|g.cns|--bank is needed
+		2|--reach 0 --bank p.cns g.cns|--reach
+		1|--bank $z $CN_FIXTURES/neg.cns|no field 'neg_z', and 'neg' asks for an encoder (-m)
+		1|--bank $d -m $m $CN_FIXTURES/neg.cns|no field 'neg_z' or 'neg'
+		1|--bank $d g.cns|no field 'z'
+		1|--bank $d -m nothing g.cns|nothing
+		1|--bank $z g.cns|a sheet shows pictures
+	EOF
+	refuses 1 "cn-eval generator --reach 200 --bank $z g.cns" '200 real samples, and --reach 200 asks for 201'
+	refuses 1 "cn-cat -n 1 g.cns | cn-eval generator --bank $z" '3 negatives, and --reach 5 asks for 6'
+	refuses 1 "cn-eval generator --memory 1k --bank $z g.cns" 'more than --memory allows (1 KiB)'
+	refuses 1 "cn-eval generator --memory 20k --bank $z g.cns" 'measure a part of them, by cn-cat -n'
+	ok "cn-train -q --arch flatten --head linear:5 --batch 50 -o five.safetensors $d"
+	refuses 1 "cn-eval generator --bank $d -m five.safetensors g.cns" "vectors in 'neg_z' of"
+	head -c 3000 g.cns >cut.cns
+	refuses 3 "cn-eval generator --bank $z cut.cns" 'cut.cns'
+}
