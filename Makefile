@@ -60,6 +60,10 @@ bench: all
 objectives: all
 	@tests/workflows/objectives.sh
 
+## adversary: compare negatives that are made with others, at equal steps and in equal time (an hour; goes on where it stopped)
+adversary: all
+	@tests/workflows/adversary.sh
+
 ## asan: build with address and undefined behaviour sanitizers into build/asan
 asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SANITIZE='-fsanitize=address,undefined \
@@ -133,5 +137,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
-.PHONY: all help deps demo check full bench objectives asan fuzz units fuzzers benches install uninstall clean
+.PHONY: all help deps demo check full bench objectives adversary asan fuzz units fuzzers benches install uninstall clean
 .SECONDARY:
