@@ -14,6 +14,7 @@
 
 #define BEND 0.1f	/* how far around the target the slope turns */
 #define DECAY 1e-4f
+#define LEAP 0.05f	/* of its length, that a negative moves in a step at most */
 #define NEVER (-1e30f)	/* in place of h for what is no negative of a row */
 
 struct cn_adversary {
@@ -21,12 +22,12 @@ struct cn_adversary {
 	struct cn_rng_key key;
 	size_t size, wide, filled;	/* of the bank; negatives and numbers of a vector padded to lanes are tall and wide */
 	size_t tall;
-	float *bank, *velocity, *slope;	/* (size, wide); slope: the gradient of the bank */
+	float *bank, *velocity, *slope;	/* (size, wide); slope: G */
 	float *unit, *turned;		/* the bank at unit length (size, wide), and transposed (dim, tall) */
 	uint64_t *origin;		/* (size) the id whose positive each began as */
 	float *length;			/* (size) */
 	float *anchor;			/* (rows, wide) */
-	float *score, *part;		/* (rows, tall) s, and P, later P h' */
+	float *score, *part;		/* (rows, tall) s, and P, later P h'; h where negatives are chosen */
 	double *loss, *near;		/* (rows) terms of a mean */
 	double *mean;			/* (size) P over the rows */
 };
@@ -155,14 +156,18 @@ struct job {
 	size_t from;
 };
 
-/* h of a row's negatives; NEVER for those that began as a positive of its own id. */
-static void
-bend_row(const struct cn_adversary *a, const struct cn_round *round, size_t row, float *h)
+/* Whether a negative began as a positive of the row's own id. */
+static bool
+own(const struct cn_adversary *a, const struct cn_round *round, size_t row, size_t n)
 {
-	const float *s = a->score + row * a->tall, target = aim(a, round, row);
+	return a->origin[n] == round->id[row];
+}
 
-	for (size_t n = 0; n < a->filled; n++)
-		h[n] = a->origin[n] == round->id[row] ? NEVER : bend(s[n], target);
+/* ln(1 + e^x). */
+static double
+surpass(double x)
+{
+	return (x > 0 ? x : 0) + cn_rng_log(1 + cn_rng_exp(x > 0 ? -x : x));
 }
 
 /* P of a row, its loss, and how near what it is about lies. */
@@ -177,18 +182,18 @@ weigh_row(void *context, size_t row, size_t worker)
 	double sum, near = 0;
 
 	(void)worker;
-	bend_row(a, job->round, row, p);
+	for (size_t n = 0; n < a->filled; n++)
+		p[n] = own(a, job->round, row, n) ? NEVER : s[n];
 	top = cn_kernel_max(p, a->filled);
-	top = job->round->pos_score[row] > top ? job->round->pos_score[row] : top;
 	for (size_t n = 0; n < a->filled; n++)
 		p[n] = (p[n] - top) / (float)temperature;
 	cn_kernel_exp(p, a->filled, 0);
-	sum = cn_kernel_sum(p, a->filled) + cn_rng_exp((positive - (double)top) / temperature);
+	sum = top > NEVER ? cn_kernel_sum(p, a->filled) : 0;
 	for (size_t n = 0; n < a->filled; n++) {
-		p[n] /= (float)sum;
+		p[n] = sum > 0 ? p[n] / (float)sum : 0;
 		near += (double)p[n] * (double)s[n];
 	}
-	a->loss[row] = cn_rng_log(sum) + ((double)top - positive) / temperature;
+	a->loss[row] = sum > 0 ? surpass((double)top / temperature + cn_rng_log(sum) - positive / temperature) : 0;
 	a->near[row] = near;
 }
 
@@ -228,7 +233,7 @@ lean_row(void *context, size_t row, size_t worker)
 		a->part[row * a->tall + n] *= lean(s[n], target);
 }
 
-/* From sum over q of P h' q to the gradient of W_n: what is left across n, by its length. */
+/* From sum over q of P h' q to G_n: what is left across n, by its length. */
 static void
 slope_of(struct cn_adversary *a, size_t dim, size_t rows)
 {
@@ -264,9 +269,15 @@ climb(struct cn_adversary *a)
 {
 	const float lr = (float)a->config.adversary.lr, momentum = (float)a->config.adversary.momentum;
 
-	for (size_t i = 0; i < a->filled * a->wide; i++) {
-		a->velocity[i] = momentum * a->velocity[i] + a->slope[i] - DECAY * a->bank[i];
-		a->bank[i] += lr * a->velocity[i];
+	for (size_t n = 0; n < a->filled; n++) {
+		float *w = a->bank + n * a->wide, *v = a->velocity + n * a->wide, *slope = a->slope + n * a->wide;
+		const float step = lr * sqrtf(cn_kernel_dot(slope, slope, a->wide)), most = (1 - momentum) * LEAP * a->length[n];
+		const float share = step > most ? most / step : 1;
+
+		for (size_t j = 0; j < a->wide; j++) {
+			v[j] = momentum * v[j] + share * slope[j] - DECAY * w[j];
+			w[j] += lr * v[j];
+		}
 	}
 }
 
@@ -307,12 +318,14 @@ make_row(void *context, size_t i, size_t worker)
 	const struct job *job = context;
 	const struct cn_made *made = job->made;
 	const size_t row = job->from + i;
+	const float *s = job->a->score + row * job->a->tall;
 	float *h = job->a->part + row * job->a->tall;
 	struct cn_rng rng;
 
 	(void)worker;
 	cn_rng_start(&rng, &job->a->key, job->round->id[row], job->round->epoch[row]);
-	bend_row(job->a, job->round, row, h);
+	for (size_t n = 0; n < job->a->filled; n++)
+		h[n] = own(job->a, job->round, row, n) ? NEVER : bend(s[n], aim(job->a, job->round, row));
 	for (size_t j = 0; j < made->k; j++) {
 		size_t best = take_best(job, row, h, true);
 		const bool below = best != SIZE_MAX;

@@ -3,14 +3,17 @@
  *
  * The bank W is (size, dim); a negative is n = W_n / |W_n|.  It is filled by the first positives that pass.  With s = q.n,
  * p the positive, and t_q the similarity aimed at for the anchor q (the target, or the row's ceiling if that is less), the bank
- * climbs the InfoNCE loss of a round of Q anchors,
+ * climbs what negatives add to the InfoNCE loss of a round of Q anchors, but for a slope that turns at the target:
  *
- *	L = mean over q of ln( e^(q.p / T) + sum over n of e^(h(s) / T) ) - q.p / T,    h'(s) = (t_q - s) / 0.1, within -1 and 1
- *	dL / dW_n = 1/Q sum over q of P(n|q) h'(s) (q - s n) / (T |W_n|),    P the softmax whose sum is above
- *	V <- momentum V + dL/dW - 1e-4 W;    W <- W + lr V
+ *	L = mean over q of ln( e^(q.p / T) + sum over n of e^(s / T) ) - q.p / T
+ *	G_n = 1/Q sum over q of P(n|q) h'(s) (q - s n) / (T |W_n|),    P the softmax of s / T over the bank
+ *	h'(s) = (t_q - s) / 0.1, within -1 and 1
+ *	V <- momentum V + G - 1e-4 W;    W <- W + lr V
  *
- * h(s) is s up to 0.1 below the target, from where on it bends, to fall beyond the target: without that set point the bank
- * becomes far too hard.  A row's negatives are the most probable ones, those of the greatest h(s).
+ * As long as every s is 0.1 below its target, G is the gradient of L but that each anchor's part is divided by the share of the
+ * negatives in its softmax: without that, an anchor whose positive is far ahead would not count, and negatives that lie too far
+ * away would stay there.  No lr G_n is longer than (1 - momentum) / 20 of W_n: banks far smaller than AdCo's 65,536 would otherwise
+ * leap.  A row's negatives are those of the greatest h(s): the most similar ones, as far as they are not beyond the target.
  */
 #ifndef CN_GEN_ADVERSARY_H
 #define CN_GEN_ADVERSARY_H
@@ -36,7 +39,7 @@ struct cn_adversary_report {
 
 struct cn_adversary;		/* as cn_adversary_kind.new returns it */
 
-/* The parts of a step, for tests: L and its gradient follow from round and bank alone. */
+/* The parts of a step, for tests: L and G, before it is shortened, follow from round and bank alone. */
 double cn_adversary_loss(struct cn_adversary *adversary, const struct cn_round *round, struct cn_adversary_report *report);
 float *cn_adversary_bank(struct cn_adversary *adversary, size_t *stride, size_t *filled);
 const float *cn_adversary_gradient(const struct cn_adversary *adversary);
