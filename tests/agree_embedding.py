@@ -84,6 +84,10 @@ class Numpy:
         return Numpy.windows(x, kernel, stride).mean(0)
 
     @staticmethod
+    def up(x, times):
+        return x.repeat(times, 1).repeat(times, 2)
+
+    @staticmethod
     def table(x, weight):
         token = x.reshape(len(x), 1, -1).astype(np.int64)
         return np.where((token < len(weight))[..., None], weight[np.minimum(token, len(weight) - 1)].astype(np.float64), 0)
@@ -158,6 +162,10 @@ class Torch:
         return F.avg_pool2d(x, kernel, stride)
 
     @staticmethod
+    def up(x, times):
+        return F.interpolate(x, scale_factor=times, mode="nearest")
+
+    @staticmethod
     def padded(x, weight):
         """Tokens, with one behind the table's last for none, and the table with a row of zeros there."""
         token = x.flatten(1).clamp(max=len(weight)).long()
@@ -228,6 +236,8 @@ def apply(ops, words, where, tensors, x):
             x = getattr(ops, kind)(x, *learned)
         elif kind in ("max", "avg"):
             x = getattr(ops, kind)(x, *window)
+        elif kind == "up":
+            x = ops.up(x, int(first))
         elif kind != "dropout":
             x = {"relu": ops.relu, "gelu": ops.gelu, "gap": ops.gap, "flatten": ops.flatten}[kind](x)
     return x

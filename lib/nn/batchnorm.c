@@ -232,7 +232,7 @@ undo(void *context, size_t i, size_t worker)
 	(void)worker;
 	memcpy(job->dx + i * size, job->dy + i * size, size * sizeof(float));
 	cn_batchnorm_undo(job->layer, job->x + i * size, job->dx + i * size,
-		1 / (float)(job->n * cn_extent_places(&job->layer->out)));
+		job->layer->fixed ? 0 : 1 / (float)(job->n * cn_extent_places(&job->layer->out)));
 }
 
 static void
@@ -241,8 +241,10 @@ backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *d
 	struct cn_layer_job job = { .layer = l, .x = x, .dy = dy, .dx = dx, .n = n };
 
 	(void)y;
-	cn_pool_run(pool, n, take_slopes, &job);
-	cn_layer_slopes(l, n);
+	if (!l->fixed) {
+		cn_pool_run(pool, n, take_slopes, &job);
+		cn_layer_slopes(l, n);
+	}
 	if (dx)
 		cn_pool_run(pool, n, undo, &job);
 }

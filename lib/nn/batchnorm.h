@@ -20,7 +20,10 @@ void cn_batchnorm_settle(struct cn_layer *layer, size_t n, bool learning);
 void cn_batchnorm_apply(const struct cn_layer *layer, const float *from, float *to);
 void cn_batchnorm_add(const struct cn_layer *layer, const float *from, float *to);
 
-/* Backward: sums of sample i; (cn_layer_slopes;) then dy becomes the gradient before the norm, share = 1 / positions of all. */
+/*
+ * Backward: sums of sample i; (cn_layer_slopes;) then dy becomes the gradient before the norm, share = 1 / positions of all; or,
+ * without sums, 0 where the running statistics normed.
+ */
 void cn_batchnorm_slopes(const struct cn_layer *layer, const float *y, const float *dy, size_t i);
 void cn_batchnorm_undo(const struct cn_layer *layer, const float *y, float *dy, float share);
 

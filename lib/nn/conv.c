@@ -225,6 +225,7 @@ convolve(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .group = group_size(l, way.together) };
 
+	l->fixed = !way.learning;
 	pack(l);
 	cn_pool_run(pool, cn_pool_parts(n, job.group), convolve_group, &job);
 }
@@ -275,6 +276,8 @@ cut(void *context, size_t i, size_t worker)
 	(void)worker;
 	if (l->relu)
 		cut_relu(job->out + i * size, job->dy + i * size, size);
+	if (l->fixed)
+		return;
 	if (l->gamma)
 		cn_batchnorm_slopes(l, l->y + i * size, job->dy + i * size, i);
 	else
@@ -295,15 +298,17 @@ back_group(const struct cn_layer_job *job, size_t i, float *dpacked, float *colu
 	const struct cn_layer *l = job->layer;
 	const size_t n = cn_pool_part_size(job->n, i, job->group), first = i * job->group, places = positions(l), out = l->out.channels;
 	const size_t in = cn_extent_count(&l->in), m = n * places;
-	const float share = 1 / (float)(job->n * places);
+	const float share = l->fixed ? 0 : 1 / (float)(job->n * places);
 	float *dy = job->dy + first * places * out;
 
 	for (size_t k = 0; k < n; k++) {
 		if (l->gamma)
 			cn_batchnorm_undo(l, l->y + (first + k) * places * out, dy + k * places * out, share);
-		spread(l, job->x + (first + k) * in, columns + k * places * taps(l));
+		if (!l->fixed)
+			spread(l, job->x + (first + k) * in, columns + k * places * taps(l));
 	}
-	cn_blas_gemm(true, false, taps(l), out, m, 1, columns, taps(l), dy, out, 1, dpacked, out);
+	if (!l->fixed)
+		cn_blas_gemm(true, false, taps(l), out, m, 1, columns, taps(l), dy, out, 1, dpacked, out);
 	if (!job->dx)
 		return;
 	cn_blas_gemm(false, true, m, taps(l), out, 1, dy, out, l->packed, out, 0, columns, taps(l));
@@ -348,12 +353,13 @@ cn_conv_backward(struct cn_layer *l, const float *x, const float *y, float *dy, 
 		.split = columns_of(l, cn_pool_threads(pool)) };
 
 	cn_pool_run(pool, n, cut, &job);
-	if (l->gamma)
+	if (l->gamma && !l->fixed)
 		cn_layer_slopes(l, n);
-	else
+	else if (!l->fixed)
 		bias_slope(l, n);
 	cn_pool_run(pool, CN_LAYER_PARTS, back_part, &job);
-	unpack(l, job.split);
+	if (!l->fixed)
+		unpack(l, job.split);
 }
 
 const struct cn_layer_kind cn_conv_kind = {

@@ -11,6 +11,7 @@ struct cn_encoder {
 	struct cn_model *model;
 	const void **sample;	/* (PIECE) */
 	float *input;		/* (PIECE, numbers of a sample) */
+	size_t probed;		/* samples that cn_encoder_slope is about */
 };
 
 struct cn_encoder *
@@ -83,6 +84,49 @@ cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn
 			return -1;
 	}
 	return err->code ? -1 : 0;
+}
+
+size_t
+cn_encoder_numbers(const struct cn_encoder *encoder)
+{
+	return cn_model_input(encoder->model);
+}
+
+int
+cn_encoder_check_slope(const struct cn_encoder *encoder, const char *file, struct cn_err *err)
+{
+	if (cn_network_tokens(cn_model_network(encoder->model)) == 0)
+		return 0;
+	return cn_err_set(err, CN_FAILED, "%s: samples are tokens, which cannot be moved little by little; choose negatives with cn-mine", file);
+}
+
+int
+cn_encoder_reserve(struct cn_encoder *encoder, struct cn_err *err)
+{
+	return cn_network_reserve(cn_model_network(encoder->model), CN_ENCODER_PROBE, err);
+}
+
+int
+cn_encoder_probe(struct cn_encoder *encoder, const float *x, size_t n, float *z, struct cn_err *err)
+{
+	const float unit = cn_model_unit(encoder->model);
+
+	encoder->probed = n;
+	for (size_t i = 0; i < n * cn_model_input(encoder->model); i++)
+		encoder->input[i] = x[i] / unit;
+	return cn_network_probe(cn_model_network(encoder->model), encoder->input, n, z, err);
+}
+
+int
+cn_encoder_slope(struct cn_encoder *encoder, const float *dz, float *dx, struct cn_err *err)
+{
+	const float unit = cn_model_unit(encoder->model);
+
+	if (cn_network_slope(cn_model_network(encoder->model), dz, dx, err) != 0)
+		return -1;
+	for (size_t i = 0; i < encoder->probed * cn_model_input(encoder->model); i++)
+		dx[i] /= unit;
+	return 0;
 }
 
 const struct cn_meta *

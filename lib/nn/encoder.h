@@ -39,6 +39,20 @@ int cn_encoder_check_rows(const struct cn_encoder *encoder, const struct cn_batc
  */
 int cn_encoder_embed(struct cn_encoder *encoder, const void *x, size_t rows, enum cn_encoder_layer layer, float *z, struct cn_err *err);
 
+/*
+ * Gradients by samples: of n <= CN_ENCODER_PROBE samples given as numbers x (n, numbers), of images 0 to 255, the head's vectors z
+ * (n, dim), to the bit as cn_encoder_embed gives them; then, from dz (n, dim), dx (n, numbers) in the same units.  Norms are
+ * constants, as in use.  Tokens have no gradient: cn_encoder_check_slope refuses, naming file.  0 or -1.
+ */
+#define CN_ENCODER_PROBE 64
+size_t cn_encoder_numbers(const struct cn_encoder *encoder);
+int cn_encoder_check_slope(const struct cn_encoder *encoder, const char *file, struct cn_err *err);
+int cn_encoder_probe(struct cn_encoder *encoder, const float *x, size_t n, float *z, struct cn_err *err);
+int cn_encoder_slope(struct cn_encoder *encoder, const float *dz, float *dx, struct cn_err *err);
+
+/* Memory for these, so that they do not fail.  0 or -1. */
+int cn_encoder_reserve(struct cn_encoder *encoder, struct cn_err *err);
+
 /* Its safetensors metadata (cn.arch, cn.head, cn.input, cn.norm, cn.dim, cn.provenance). */
 const struct cn_meta *cn_encoder_meta(const struct cn_encoder *encoder);
 

@@ -11,8 +11,8 @@
 
 static const struct cn_layer_kind *const kinds[] = {
 	&cn_conv_kind, &cn_residual_kind, &cn_plain_kind, &cn_depthwise_kind, &cn_linear_kind, &cn_bn_kind, &cn_gn_kind, &cn_ln_kind,
-	&cn_relu_kind, &cn_gelu_kind, &cn_max_kind, &cn_avg_kind, &cn_gap_kind, &cn_flatten_kind, &cn_dropout_kind, &cn_bag_kind,
-	&cn_table_kind,
+	&cn_relu_kind, &cn_gelu_kind, &cn_max_kind, &cn_avg_kind, &cn_gap_kind, &cn_up_kind, &cn_flatten_kind, &cn_dropout_kind,
+	&cn_bag_kind, &cn_table_kind,
 };
 
 size_t
@@ -81,7 +81,7 @@ read_operand(struct cn_layer *l, const char *at)
 static int
 refuse_word(const char *word, struct cn_err *err)
 {
-	char known[256] = "", whole[128] = "";
+	char known[320] = "", whole[128] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -150,6 +150,7 @@ cn_layer_forward(struct cn_layer *l, const float *x, float *y, size_t n, struct 
 {
 	struct cn_layer_job job = { .layer = l, .x = x, .y = y, .n = n, .learning = way.learning };
 
+	l->fixed = !way.learning;
 	if (l->kind->forward)
 		l->kind->forward(l, x, y, n, way, pool);
 	else

@@ -42,6 +42,7 @@ struct cn_layer {
 	size_t kernel;			/* kernel x kernel taps */
 	bool relu;			/* conv: cut off what is negative behind the norm */
 	bool adds;			/* conv: the gradient of x is added to what is there */
+	bool fixed;			/* the last way forward was not learning: back, norms are constants and weights get no gradient */
 	size_t blocks, width;		/* gn, ln: runs of a sample that are normed together, and their channels */
 	float *weight, *bias;		/* conv, plain: (out, in, kernel, kernel); linear: (out, in); bag, table: (number, out) */
 	float *gamma, *beta;		/* of a norm (out); NULL: plain has none */
@@ -86,7 +87,7 @@ struct cn_layer_kind {
 };
 
 extern const struct cn_layer_kind cn_conv_kind, cn_residual_kind, cn_plain_kind, cn_depthwise_kind, cn_linear_kind, cn_bn_kind,
-	cn_gn_kind, cn_ln_kind, cn_relu_kind, cn_gelu_kind, cn_max_kind, cn_avg_kind, cn_gap_kind, cn_flatten_kind, cn_dropout_kind,
+	cn_gn_kind, cn_ln_kind, cn_relu_kind, cn_gelu_kind, cn_max_kind, cn_avg_kind, cn_gap_kind, cn_up_kind, cn_flatten_kind, cn_dropout_kind,
 	cn_bag_kind, cn_table_kind;
 
 /* The context of a piece of a layer's work. */
@@ -123,8 +124,8 @@ size_t cn_layer_scratch(const struct cn_layer *layer, size_t n, const struct cn_
 void cn_layer_forward(struct cn_layer *layer, const float *x, float *y, size_t n, struct cn_layer_way way, struct cn_pool *pool);
 
 /*
- * From x and y of the last forward and dy (n, out; overwritten) to dx (n, in; NULL = not wanted) and the
- * gradients of the parameters.
+ * From x and y of the last forward and dy (n, out; overwritten) to dx (n, in; NULL = not wanted) and, if it was learning, the
+ * gradients of the parameters; otherwise these may be left as they are.
  */
 void cn_layer_backward(struct cn_layer *layer, const float *x, const float *y, float *dy, float *dx, size_t n,
 	struct cn_pool *pool);

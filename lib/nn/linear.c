@@ -63,17 +63,25 @@ forward(struct cn_layer *l, const float *x, float *y, size_t n, struct cn_layer_
 }
 
 static void
-backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
+weigh(struct cn_layer *l, const float *x, const float *dy, size_t n)
 {
-	struct cn_layer_job job = { .layer = l, .dy = dy, .dx = dx, .n = n, .group = ROWS };
 	const size_t in = cn_extent_count(&l->in), out = l->out.channels;
 
-	(void)y;
 	cn_blas_gemm(true, false, out, in, n, 1, dy, out, x, in, 0, l->dweight, in);
 	memset(l->dbias, 0, out * sizeof(float));
 	for (size_t r = 0; r < n; r++)
 		for (size_t c = 0; c < out; c++)
 			l->dbias[c] += dy[r * out + c];
+}
+
+static void
+backward(struct cn_layer *l, const float *x, const float *y, float *dy, float *dx, size_t n, struct cn_pool *pool)
+{
+	struct cn_layer_job job = { .layer = l, .dy = dy, .dx = dx, .n = n, .group = ROWS };
+
+	(void)y;
+	if (!l->fixed)
+		weigh(l, x, dy, n);
 	if (dx)
 		cn_pool_run(pool, cn_pool_parts(n, ROWS), back_rows, &job);
 }

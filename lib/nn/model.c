@@ -277,7 +277,7 @@ scale(void *context, size_t i, size_t worker)
 	cn_dtype_to_f32(job->model->x.dtype, job->sample[i], to, n);
 	if (job->model->x.dtype == CN_DTYPE_U8)
 		for (size_t k = 0; k < n; k++)
-			to[k] /= 255;
+			to[k] /= cn_model_unit(job->model);
 	for (size_t k = 0; k < n && job->model->x.dtype == CN_DTYPE_U32; k++)
 		to[k] = ((const uint32_t *)job->sample[i])[k] == CN_MODEL_NO_TOKEN ? -1 : to[k];
 }
@@ -306,6 +306,12 @@ size_t
 cn_model_input(const struct cn_model *model)
 {
 	return cn_shape_count(&model->x.shape);
+}
+
+float
+cn_model_unit(const struct cn_model *model)
+{
+	return model->x.dtype == CN_DTYPE_U8 ? 255 : 1;
 }
 
 size_t

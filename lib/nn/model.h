@@ -60,6 +60,7 @@ int cn_model_history(const struct cn_model *model, const char *name, struct cn_h
 struct cn_network *cn_model_network(struct cn_model *model);
 const struct cn_meta *cn_model_meta(const struct cn_model *model);
 size_t cn_model_input(const struct cn_model *model);	/* numbers in a sample */
+float cn_model_unit(const struct cn_model *model);	/* what a stored number is divided by to become one of the input */
 size_t cn_model_bytes(const struct cn_model *model);	/* of a sample, as in a stream */
 
 void cn_model_free(struct cn_model *model);

@@ -421,15 +421,43 @@ cn_network_forward(struct cn_network *net, const float *input, size_t n, float *
 	return 0;
 }
 
+/* Through all layers but the first ones. */
+static void
+go_back(struct cn_network *net, const float *dz, size_t first, float *dinput)
+{
+	memcpy(net->back[0], dz, net->n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
+	for (size_t i = net->layers, turn = 0; i-- > first; turn = !turn)
+		cn_layer_backward(&net->layer[i], i ? net->out[i - 1] : net->input, net->out[i], net->back[turn],
+			i > first ? net->back[!turn] : i ? NULL : dinput, net->n, net->pool);
+}
+
 int
 cn_network_backward(struct cn_network *net, const float *dz, float *dinput, struct cn_err *err)
 {
 	if (err->code)
 		return -1;
-	memcpy(net->back[0], dz, net->n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
-	for (size_t i = net->layers, turn = 0; i-- > net->frozen; turn = !turn)
-		cn_layer_backward(&net->layer[i], i ? net->out[i - 1] : net->input, net->out[i], net->back[turn],
-			i > net->frozen ? net->back[!turn] : i ? NULL : dinput, net->n, net->pool);
+	go_back(net, dz, net->frozen, dinput);
+	return 0;
+}
+
+int
+cn_network_probe(struct cn_network *net, const float *input, size_t n, float *z, struct cn_err *err)
+{
+	if (err->code || make_room(net, n, true, err) != 0)
+		return -1;
+	net->input = input;
+	net->n = n;
+	run(net, input, n, net->layers, false);
+	memcpy(z, net->out[net->layers - 1], n * cn_network_dim(net, CN_NETWORK_HEAD) * sizeof(float));
+	return 0;
+}
+
+int
+cn_network_slope(struct cn_network *net, const float *dz, float *dinput, struct cn_err *err)
+{
+	if (err->code)
+		return -1;
+	go_back(net, dz, 0, dinput);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
  *        max:K[/S]        greatest, or mean, of KxK positions, stride S (K), no padding
  *        avg:K[/S]
  *        gap              mean over all positions
+ *        up:K             each position KxK times
  *        flatten          all numbers of a sample as a vector, channels nearest
  *        dropout:P        in training: 0 with probability P, and otherwise times 1/(1-P)
  *        bag:VxD          tokens [L] to the mean of their rows in a table of V by D; 0 where there is no token
@@ -90,6 +91,13 @@ int cn_network_backward(struct cn_network *network, const float *dz, float *dinp
 /* Use: output z (n, dim) of that layer by the running statistics; a sample's bits depend on nothing but itself. */
 int cn_network_apply(struct cn_network *network, const float *input, size_t n, enum cn_network_layer layer, float *z,
 	struct cn_err *err);
+
+/*
+ * Use with a way back: the head's output z (n, dim), to the bit as cn_network_apply gives it; then, from dz (n, dim), the gradient of
+ * that by the input (n, numbers of a sample), in which norms' statistics are constants.  Not for tokens.  0 or -1 (memory).
+ */
+int cn_network_probe(struct cn_network *network, const float *input, size_t n, float *z, struct cn_err *err);
+int cn_network_slope(struct cn_network *network, const float *dz, float *dinput, struct cn_err *err);
 
 void cn_network_free(struct cn_network *network);
 

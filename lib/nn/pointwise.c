@@ -119,8 +119,10 @@ back_dropout_sample(void *context, size_t i, size_t worker)
 {
 	const struct cn_layer_job *job = context;
 
-	(void)worker;
-	drop(job->layer, i, job->dy, job->dx);
+	if (job->layer->fixed)
+		back_flatten_sample(context, i, worker);
+	else
+		drop(job->layer, i, job->dy, job->dx);
 }
 
 const struct cn_layer_kind cn_flatten_kind = {

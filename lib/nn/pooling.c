@@ -1,4 +1,4 @@
-/* pooling - the greatest or the mean of a window of each channel, and the mean over all positions. */
+/* pooling - the greatest or the mean of a window of each channel, the mean over all positions; and up, the way back from windows. */
 #include <string.h>
 
 #include "nn/layer.h"
@@ -24,6 +24,17 @@ fit_window(struct cn_layer *l, const char *word, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "layer '%s' takes more than its map of %zu by %zu", word, l->in.height, l->in.width);
 	l->out.height = (l->in.height - l->kernel) / l->stride + 1;
 	l->out.width = (l->in.width - l->kernel) / l->stride + 1;
+	return 0;
+}
+
+static int
+fit_up(struct cn_layer *l, const char *word, struct cn_err *err)
+{
+	(void)word;
+	(void)err;
+	l->kernel = l->number;
+	l->out.height = l->in.height * l->kernel;
+	l->out.width = l->in.width * l->kernel;
 	return 0;
 }
 
@@ -161,6 +172,44 @@ back_avg_sample(void *context, size_t i, size_t worker)
 			take_sum(dy + p * channels, dx + tap_at(l, p, tap), channels);
 }
 
+/* Where what lies at output place p of up comes from in a sample. */
+static size_t
+source_of(const struct cn_layer *l, size_t p)
+{
+	const size_t row = p / l->out.width / l->kernel, column = p % l->out.width / l->kernel;
+
+	return (row * l->in.width + column) * l->in.channels;
+}
+
+static void
+up_sample(void *context, size_t i, size_t worker)
+{
+	const struct cn_layer_job *job = context;
+	const struct cn_layer *l = job->layer;
+	const size_t channels = l->in.channels;
+	const float *x = job->x + i * cn_extent_count(&l->in);
+	float *y = job->y + i * cn_extent_count(&l->out);
+
+	(void)worker;
+	for (size_t p = 0; p < cn_extent_places(&l->out); p++)
+		memcpy(y + p * channels, x + source_of(l, p), channels * sizeof(float));
+}
+
+static void
+back_up_sample(void *context, size_t i, size_t worker)
+{
+	const struct cn_layer_job *job = context;
+	const struct cn_layer *l = job->layer;
+	const size_t channels = l->in.channels;
+	const float *dy = job->dy + i * cn_extent_count(&l->out);
+	float *dx = job->dx + i * cn_extent_count(&l->in);
+
+	(void)worker;
+	memset(dx, 0, cn_extent_count(&l->in) * sizeof(float));
+	for (size_t p = 0; p < cn_extent_places(&l->out); p++)
+		take_sum(dy + p * channels, dx + source_of(l, p), channels);
+}
+
 const struct cn_layer_kind cn_gap_kind = {
 	.word = "gap", .grammar = "", .fit = fit_gap, .sample = gap_sample, .back_sample = back_gap_sample,
 };
@@ -173,4 +222,8 @@ const struct cn_layer_kind cn_max_kind = {
 const struct cn_layer_kind cn_avg_kind = {
 	.word = "avg", .grammar = ":K[/S]", .most = CN_LAYER_LONGEST, .strides = true,
 	.fit = fit_window, .sample = avg_sample, .back_sample = back_avg_sample,
+};
+
+const struct cn_layer_kind cn_up_kind = {
+	.word = "up", .grammar = ":K", .most = CN_LAYER_LONGEST, .fit = fit_up, .sample = up_sample, .back_sample = back_up_sample,
 };

@@ -1,7 +1,7 @@
 # cn-embed: vectors that are the same everywhere, and that others compute from the same file.
 load ../helper
 
-every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 up:2 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
 	--head 'linear:7 relu linear:5'"
 
 @test "embed: the same for any number of threads, and any chunk" {

@@ -2,7 +2,7 @@
 load ../helper
 
 arch="--arch 'conv:6 conv:8/2 gap' --head 'linear:12 relu linear:8' --batch 40"
-every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
+every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwise:3 bn max:2/1 ln avg:2/1 up:2 dropout:0.1 conv:5x1 flatten linear:12 relu linear:9' \
 	--head 'linear:7 relu linear:5'"
 
 @test "train: same bytes for any number of threads, and two runs" {

@@ -240,6 +240,17 @@ twin_pool(bool greatest, size_t kernel, size_t stride, const struct maps *from, 
 }
 
 static void
+twin_up(size_t times, const struct maps *from, struct maps *to)
+{
+	*to = (struct maps){ .h = from->h * times, .w = from->w * times, .c = from->c };
+	for (size_t i = 0; i < N * to->h * to->w * to->c; i++) {
+		const size_t c = i % to->c, x = i / to->c % to->w, y = i / to->c / to->w % to->h, n = i / to->c / to->w / to->h;
+
+		to->x[i] = from->x[((n * from->h + y / times) * from->w + x / times) * from->c + c];
+	}
+}
+
+static void
 twin_gelu(struct maps *m)
 {
 	for (size_t i = 0; i < N * m->h * m->w * m->c; i++)
@@ -358,6 +369,8 @@ twin_word(struct twin *t, const char *word, const char *at, size_t number, struc
 		twin_blocks(t, at, first, &next);
 	} else if (!strcmp(name, "max") || !strcmp(name, "avg")) {
 		twin_pool(name[0] == 'm', first, slash ? (size_t)stride : first, m, &next);
+	} else if (!strcmp(name, "up")) {
+		twin_up(first, m, &next);
 	} else if (!strcmp(name, "gap")) {
 		twin_gap(m, &next);
 	} else if (!strcmp(name, "flatten")) {
@@ -393,6 +406,9 @@ twin_run(struct twin *t, const char *words, const char *where, size_t before, st
 	return number;
 }
 
+static size_t nudged;	/* number of the input that is moved by this */
+static double nudge;
+
 static const double *
 twin_output(struct twin *t, const char *arch, const char *head)
 {
@@ -402,7 +418,7 @@ twin_output(struct twin *t, const char *arch, const char *head)
 
 	m = takes_tokens(arch) ? (struct maps){ .h = 1, .w = 1, .c = L } : (struct maps){ .h = H, .w = W, .c = C };
 	for (size_t i = 0; i < N * m.h * m.w * m.c; i++)
-		m.x[i] = (double)samples[i];
+		m.x[i] = (double)samples[i] + (i == nudged ? nudge : 0);
 	layers = twin_run(t, arch, "trunk", 0, &m);
 	if (*head)
 		twin_run(t, head, "head", layers, &m);
@@ -600,10 +616,48 @@ test_gradient(const char *arch, const char *head, size_t frozen)
 	cn_network_free(network);
 }
 
+/* In use: outputs as of apply to the bit, and the gradient by every number of the input, through frozen layers too. */
+static void
+test_slope(const char *arch, const char *head, size_t frozen)
+{
+	static float weight[N * DIM], z[N * DIM], again[N * DIM], dx[N * SIZE];
+	static double want[N * SIZE];
+	struct cn_network *network = make(arch, head, NULL);
+	const size_t dim = N * cn_network_dim(network, CN_NETWORK_HEAD);
+	const double h = 1e-6;
+	struct cn_err err = { 0 };
+	struct twin t;
+
+	fill(weight, dim, 9);
+	twin_init(&t, network, false);
+	if (frozen)
+		cn_network_freeze(network, frozen, &err);
+	cn_network_apply(network, input, N, CN_NETWORK_HEAD, z, &err);
+	cn_network_probe(network, input, N, again, &err);
+	TAP_OK(!err.code && memcmp(z, again, dim * sizeof *z) == 0, "network: '%s' with head '%s' probed has the bits of apply", arch, head);
+	cn_network_slope(network, weight, dx, &err);
+	for (nudged = 0; nudged < N * SIZE; nudged++) {
+		nudge = h;
+		want[nudged] = combined(&t, arch, head, weight, dim);
+		nudge = -h;
+		want[nudged] = (want[nudged] - combined(&t, arch, head, weight, dim)) / (2 * h);
+	}
+	nudge = 0;
+	/* what gap leaves of a norm over positions does not depend on the input: then there is no slope to compare with */
+	const double worst = greatest(want, N * SIZE) > 1e-8 ? apart(dx, want, N * SIZE) : difference(dx, want, N * SIZE);
+
+	TAP_OK(!err.code && worst < 5e-6, "network: gradient of '%s' with head '%s' by the input as finite differences (apart by %.1g)", arch,
+		head, worst);
+	cn_network_apply(network, input, N, CN_NETWORK_HEAD, again, &err);
+	TAP_OK(memcmp(z, again, dim * sizeof *z) == 0, "network: and nothing of it has changed");
+	twin_release(&t);
+	cn_network_free(network);
+}
+
 static void
 test_same(const char *arch)
 {
-	static float z[2][N * 16], dz[N * 16], alone[16];
+	static float z[2][N * 16], dz[N * 16], alone[16], probed[N * 16], dx[2][N * SIZE];
 	struct cn_err err = { 0 };
 	float *w, *g[2];
 	size_t n = 0;
@@ -614,10 +668,15 @@ test_same(const char *arch)
 	for (size_t t = 0; t < 2; t++) {
 		pool[t] = cn_pool_new(1 + 2 * t, &err);
 		network[t] = make(arch, "linear:32 relu linear:16", pool[t]);
+		if (!takes_tokens(arch)) {
+			cn_network_probe(network[t], input, N, probed, &err);
+			cn_network_slope(network[t], dz, dx[t], &err);
+		}
 		cn_network_forward(network[t], samples_for(arch), N, z[t], &err);
 		cn_network_backward(network[t], dz, NULL, &err);
 		n = cn_network_parameters(network[t], &w, &g[t]);
 	}
+	TAP_OK(memcmp(dx[0], dx[1], sizeof dx[0]) == 0, "network: gradients of '%s' by the input have the same bits on one thread and three", arch);
 	TAP_OK(memcmp(z[0], z[1], sizeof z[0]) == 0, "network: outputs of '%s' have the same bits on one thread and three", arch);
 	TAP_OK(memcmp(g[0], g[1], n * sizeof *g[0]) == 0, "network: gradients of '%s' have the same bits on one thread and three", arch);
 	cn_network_apply(network[1], samples_for(arch), N, CN_NETWORK_HEAD, z[0], &err);
@@ -719,7 +778,7 @@ test_words(void)
 		"", "conv:18446744073709551617 gap", "conv:65536 conv:65536 gap", "conv:3x", "flattened", "conv:8/+2 gap",
 		"linear:65536 linear:4000 linear:8 linear:65536 linear:4000", "plain:4x2 gap", "plain:4x", "depthwise:2 gap", "depthwise:4x3 gap",
 		"depthwise gap", "gn gap", "gn:0 gap", "gn:3 gap", "bn:2 gap", "ln:2 gap", "gelu:1 gap", "max gap", "max:5 gap", "avg:5/1 gap",
-		"max:17 gap", "max:2x2 gap", "avg:2/0 gap", "dropout gap", "dropout:1 gap", "dropout:-0.1 gap", "dropout:x gap", "dropout:0.1.2 gap",
+		"max:17 gap", "up gap", "up:17 gap", "up:2/2 gap", "up:2", "max:2x2 gap", "avg:2/0 gap", "dropout gap", "dropout:1 gap", "dropout:-0.1 gap", "dropout:x gap", "dropout:0.1.2 gap",
 		"dropout: gap", "dropout:nan gap", "bag:9x4", "table:9x4 gap", "gap bag:9x4", "bag:9 gap", "bag:99999999x2", "table:16777216x65536 gap",
 		"conv", "resnet8" };
 	const struct cn_shape shape = { 3, { H, W, C } };
@@ -809,6 +868,7 @@ main(void)
 		{ "plain:4 gelu gap", "linear:7 gelu linear:3" }, { "gelu flatten", "linear:3" },
 		{ "plain:4 max:2 flatten", "" }, { "plain:3 max:3/1 gap", "" }, { "max:2/1 plain:3 max:2/3 flatten", "linear:4" },
 		{ "plain:4 avg:2 flatten", "" }, { "plain:3 avg:3/1 gap", "" }, { "avg:2/1 plain:3 avg:2/3 flatten", "linear:4" },
+		{ "plain:4/2 up:2 plain:3 gap", "" }, { "up:3 bn plain:2x1 gap", "linear:4" },
 		{ "plain:4 dropout:0.3 gap", "linear:8 dropout:0.5 linear:4" }, { "dropout:0 gap", "" },
 		{ "plain:6 depthwise:3 ln plain:12x1 gelu plain:6x1 max:2 gap", "linear:5" },
 		{ "bag:9x5", "linear:4" }, { "bag:9x5 ln gelu linear:3", "" }, { "table:9x5 gap", "linear:4" },
@@ -820,7 +880,10 @@ main(void)
 	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
 		test_outputs(networks[i][0], networks[i][1]);
 		test_gradient(networks[i][0], networks[i][1], 0);
+		if (!takes_tokens(networks[i][0]))
+			test_slope(networks[i][0], networks[i][1], 0);
 	}
+	test_slope("conv:4 bn res:5 dropout:0.5 plain:4 bn gap", "linear:6 gelu linear:3", 4);
 	test_gradient("conv:4 bn res:5 dropout:0.5 plain:4 bn gap", "linear:6 gelu linear:3", 1);
 	test_gradient("conv:4 bn res:5 dropout:0.5 plain:4 bn gap", "linear:6 gelu linear:3", 4);
 	test_gradient("conv:4 bn res:5 dropout:0.5 plain:4 bn gap", "linear:6 gelu linear:3", 6);
