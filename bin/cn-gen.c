@@ -1,4 +1,5 @@
 /* cn-gen - make negatives for every row: by what learns to make or choose them, or by mixing. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,17 +17,18 @@
 struct config {
 	struct cn_common common;
 	const char *model, *log, *state;
-	int method, replace, freeze;
-	long long k, round, steps, warmup, mined, hardest, bank_size;
+	int method, replace, freeze, adversarial, space;
+	long long k, round, steps, warmup, mined, hardest, bank_size, critic, pgd_steps;
 	double latent_norm, margin, target, diversity, realism, guard, lr, query_share, temperature;
-	double bank_lr, bank_temperature, bank_momentum, pull, hardness, adversarial;
+	double bank_lr, bank_temperature, bank_momentum, pull, hardness, violation;
+	double apart, seeking, penalty, input_margin, epsilon, step_size;
 };
 
 /* clang-format off */
 static const struct cn_opt opts[] = {
 	{ 0, "method", CN_CHOICE(method), "name", "gan", .choices = CN_METHOD_CHOICES, 
 		.help = "By a generator against a discriminator, a bank that learns to be hard, a generator that learns to be hard yet true, "
-		"true ones moved towards the anchor, a choice that is learned, or mixtures of hard ones" },
+		"true ones moved towards the anchor, a choice that is learned, mixtures of hard ones, or samples moved by the encoder's gradient" },
 	{ 0, "k", CN_INT(k), "count", "4", 1, 1024, .help = "Make this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
@@ -36,11 +38,18 @@ static const struct cn_opt opts[] = {
 	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2,
 		.help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push; "
 		"daml: pull them until they are no more than this much farther" },
+	{ 0, "apart", CN_REAL(apart), "distance", "0", 0, 2, .help = "gan: push negatives at least this far from the positive itself, 0 for no such push" },
 	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
 	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of the entropy of the choice" },
+	{ 0, "mode-seeking", CN_REAL(seeking), "weight", "0", 0, 100, .help = "gan: weight of the distance of two draws over that of the noise they were drawn from" },
+	{ 0, "adversarial", CN_CHOICE(adversarial), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .help = "gan: what the discriminator and the generator minimise against each other" },
+	{ 0, "penalty", CN_REAL(penalty), "weight", "10", 0, 1e6, .help = "gan: weight of the gradient penalty of --adversarial wasserstein" },
+	{ 0, "critic", CN_INT(critic), "count", "0", 0, 100, .help = "gan: train the discriminator this often for each step of the generator, 0 for 5 with wasserstein and once otherwise" },
+	{ 0, "space", CN_CHOICE(space), "name", "embedding", .choices = "embedding|input", .help = "gan: make vectors, or samples whose vectors are the encoder's" },
+	{ 0, "input-margin", CN_REAL(input_margin), "deviations", "0", 0, 1e6, .help = "gan: with --space input, push samples at least this far from those of anchor and positive, 0 for no such push" },
 	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .help = "gan: weight of what the discriminator says; daml: of the nearness to a true negative" },
 	{ 0, "hardness", CN_REAL(hardness), "weight", "1", 0, 100, .help = "daml: weight of the nearness to the anchor" },
-	{ 0, "adversarial", CN_REAL(adversarial), "weight", "1", 0, 100, .help = "daml: weight of the distance by which the margin is not violated" },
+	{ 0, "violation", CN_REAL(violation), "weight", "1", 0, 100, .help = "daml: weight of the distance by which the margin is not violated" },
 	{ 0, "pull", CN_REAL(pull), "number", "2", 0, 1e6, .help = "hdml: leave e^(-this / average loss) of the way between the positive's distance and the negative's" },
 	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "hdml, select: divide similarities by this" },
 	{ 0, "bank-size", CN_INT(bank_size), "count", "2048", 1, CN_ADVERSARY_MOST, .help = "adversary: so many negatives learn" },
@@ -54,6 +63,9 @@ static const struct cn_opt opts[] = {
 	{ 0, "hardest", CN_INT(hardest), "count", "16", 1, 256, .help = "Mix, and show the discriminator, this many of the round's true vectors most similar to an anchor" },
 	{ 0, "mined", CN_INT(mined), "count", "1", 0, 1024, .help = "Count this many of the negatives a row comes with (neg_z, or neg with a model) among the round's true vectors" },
 	{ 0, "query-share", CN_REAL(query_share), "share", "0.5", 0, 1, .help = "Share of the mixed negatives that are mixed with the anchor itself" },
+	{ 0, "epsilon", CN_REAL(epsilon), "size", "0", 0, 1e30, .help = "gradient: move a number of a sample by this at most; 0 for 8, where they are bytes" },
+	{ 0, "step-size", CN_REAL(step_size), "size", "0", 0, 1e30, .help = "gradient: move each number by this in a step, 0 for 2.5 epsilon over the steps, or epsilon if that is less" },
+	{ 0, "pgd-steps", CN_INT(pgd_steps), "count", "1", 1, 1000, .help = "gradient: take this many steps" },
 	{ 0, "replace", CN_FLAG(replace), .help = "Leave out the negatives that rows come with" },
 	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "All but mix: write a line about each round here" },
 	{ 0, "state", CN_PATH(state), "file", .writes = CN_OPT_NOTES, .help = "All but mix: go on from what was learned, if this file is there, and keep what is learned in it" },
@@ -68,6 +80,13 @@ static const struct cn_tool tool = {
 	cn_writer_refuse_usage
 };
 
+/* Whether samples are made. */
+static bool
+by_value(const struct config *c)
+{
+	return cn_method_kind(c->method)->by_value || c->space;
+}
+
 static struct cn_generator_config
 generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_output *log, struct cn_pool *pool)
 {
@@ -77,9 +96,12 @@ generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_o
 			.encoder = encoder, .pool = pool },
 		.method = { .k = (size_t)c->k, .seed = (uint64_t)c->common.seed, .target = c->target, .lr = c->lr,
 			.steps = (unsigned)c->steps, .query_share = c->query_share, .margin = c->margin, .diversity = c->diversity,
-			.realism = c->realism, .temperature = c->temperature, .gan = { .latent_norm = c->latent_norm },
+			.realism = c->realism, .temperature = c->temperature, .by_value = by_value(c),
+			.gradient = { .epsilon = c->epsilon, .step = c->step_size, .steps = (unsigned)c->pgd_steps },
+			.gan = { .latent_norm = c->latent_norm, .apart = c->apart, .seeking = c->seeking, .penalty = c->penalty,
+				.game = (enum cn_gan_game)c->adversarial, .input_margin = c->input_margin, .critic = (unsigned)c->critic },
 			.adversary = { (size_t)c->bank_size, c->bank_temperature, c->bank_lr, c->bank_momentum },
-			.daml = { c->hardness, c->adversarial }, .hdml = { c->pull } },
+			.daml = { c->hardness, c->violation }, .hdml = { c->pull } },
 	};
 }
 
@@ -88,10 +110,12 @@ static const struct {
 	const char *name, *methods;
 } serves[] = {
 	{ "margin", "gan, daml" }, { "latent-norm", "gan" }, { "diversity", "gan, select" }, { "realism", "gan, daml" },
-	{ "hardness", "daml" }, { "adversarial", "daml" }, { "pull", "hdml" }, { "temperature", "hdml, select" },
+	{ "hardness", "daml" }, { "violation", "daml" }, { "pull", "hdml" }, { "temperature", "hdml, select" },
 	{ "bank-size", "adversary" }, { "bank-temperature", "adversary" }, { "bank-lr", "adversary" }, { "bank-momentum", "adversary" },
 	{ "lr", "gan, daml, select" }, { "steps", "gan, adversary, daml, select" },
 	{ "warmup", "gan, adversary, daml, hdml, select" }, { "state", "gan, adversary, daml, hdml, select" },
+	{ "apart", "gan" }, { "mode-seeking", "gan" }, { "adversarial", "gan" }, { "penalty", "gan" }, { "critic", "gan" }, { "space", "gan" },
+	{ "input-margin", "gan" }, { "epsilon", "gradient" }, { "step-size", "gradient" }, { "pgd-steps", "gradient" },
 };
 
 /* Whether name is one of a list, "gan, daml". */
@@ -121,15 +145,21 @@ check(const struct config *c, struct cn_err *err)
 		if (cn_meta_get(&given, key) && !lists(serves[i].methods, kind->word))
 			cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for --method %s", serves[i].name, serves[i].methods);
 	}
-	cn_meta_release(&given);
 	if (c->log && !kind->learn)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", kind->word);
 	if (c->log && c->freeze)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
+	if (by_value(c) && !c->model)
+		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m");
+	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
+		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
+	if (c->input_margin > 0 && !c->space)
+		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
 	if (c->freeze && !c->state)
 		cn_err_set(err, CN_USAGE, "--freeze uses what was learned before: name it with --state");
 	if (c->state && strcmp(c->state, "-") == 0)
 		cn_err_set(err, CN_USAGE, "--state is read and written; name a file, not '-'");
+	cn_meta_release(&given);
 }
 
 /* What must be the same for a state to be of use: all settings but those that say what is made of what is learned. */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "gen/basis.h"
 #include "gen/hard.h"
 #include "gen/method.h"
 
@@ -17,6 +18,10 @@ struct game {
 	unsigned char *has_real;	/* if there is one */
 	float *noise, *anchor, *positive, *drawn;	/* (rows k, ...) of draws */
 	uint32_t *pending;		/* (rows k) negatives that are to be drawn, by row k + j */
+	size_t bytes;			/* by value: of a sample; 0 otherwise */
+	unsigned char *x, *pos, *sample;	/* (rows k) samples of draws */
+	struct cn_basis basis;		/* what takes the place of samples that are all above the ceiling */
+	struct cn_basis_sample *chosen;	/* (k) */
 };
 
 static void
@@ -26,12 +31,31 @@ end(void *self)
 
 	if (!game)
 		return;
-	void *const block[] = { game->real, game->has_real, game->noise, game->anchor, game->positive, game->drawn, game->pending };
+	void *const block[] = { game->real, game->has_real, game->noise, game->anchor, game->positive, game->drawn, game->pending,
+		game->x, game->pos, game->sample, game->chosen };
 
 	for (size_t i = 0; i < sizeof block / sizeof *block; i++)
 		cn_mem_free(block[i]);
 	cn_gan_free(game->gan);
 	cn_mem_free(game);
+}
+
+/* In input space the generator moves samples. */
+static void
+begin_samples(struct game *game, struct cn_gan_config *gan, struct cn_err *err)
+{
+	const struct cn_method_config *c = &game->config;
+	const size_t draws = c->rows * c->k;
+
+	game->bytes = cn_shape_count(&c->shape) * cn_dtype_size(c->dtype);
+	gan->encoder = c->encoder;
+	gan->dtype = c->dtype;
+	gan->shape = c->shape;
+	game->x = cn_mem_array(draws, game->bytes, err);
+	game->pos = cn_mem_array(draws, game->bytes, err);
+	game->sample = cn_mem_array(draws, game->bytes, err);
+	game->chosen = cn_mem_array(c->k, sizeof *game->chosen, err);
+	cn_basis_init(&game->basis, c);
 }
 
 static void *
@@ -62,6 +86,8 @@ begin(const struct cn_method_config *config, struct cn_err *err)
 	gan.diversity = config->diversity;
 	gan.realism = config->realism;
 	gan.lr = config->lr;
+	if (config->by_value)
+		begin_samples(game, &gan, err);
 	game->gan = cn_gan_new(&gan, err);
 	if (!err->code)
 		return game;
@@ -90,13 +116,13 @@ static void
 learn(void *self, const struct cn_round *round, char *told)
 {
 	struct game *game = self;
-	const struct cn_gan_round shown = { round->anchor, round->positive, game->real, game->has_real, round->id, round->epoch };
+	const struct cn_gan_round shown = { round->anchor, round->positive, game->real, game->has_real, round->id, round->epoch,
+		round->x, round->pos, round->ceiling };
 	struct cn_gan_report report = { 0 };
 
 	choose_real(game, round);
 	cn_gan_train(game->gan, &shown, game->config.steps, &report);
-	snprintf(told, CN_METHOD_TOLD, "%.4f\t%.6f\t%.6f\t%.6f\t%.6f\t%.6f", report.accuracy, report.d_loss, report.g_loss,
-		report.similarity, cn_round_closeness(round), report.diversity);
+	cn_gan_report_text(&report, told, CN_METHOD_TOLD);
 }
 
 /* Noise for negative j of a row at an attempt: a block of 16 words of its own each. */
@@ -115,6 +141,7 @@ static void
 draw(void *self, const struct cn_round *round, const uint32_t *pending, size_t n, unsigned attempt, float *out)
 {
 	struct game *game = self;
+	const struct cn_mover_rows rows = { 1, game->anchor, game->positive, game->x, game->pos, game->noise };
 	const size_t k = game->config.k, dim = round->dim, vector = dim * sizeof(float);
 
 	for (size_t i = 0; i < n; i++) {
@@ -122,9 +149,40 @@ draw(void *self, const struct cn_round *round, const uint32_t *pending, size_t n
 
 		memcpy(game->anchor + i * dim, round->anchor + row * dim, vector);
 		memcpy(game->positive + i * dim, round->positive + row * dim, vector);
+		if (game->bytes) {
+			memcpy(game->x + i * game->bytes, round->x + row * game->bytes, game->bytes);
+			memcpy(game->pos + i * game->bytes, round->pos + row * game->bytes, game->bytes);
+		}
 		draw_latent(game, round, row, pending[i] % k, attempt, game->noise + i * CN_GAN_LATENT);
 	}
-	cn_gan_generate(game->gan, n, 1, game->anchor, game->positive, game->noise, out);
+	cn_gan_generate_rows(game->gan, &rows, n, out, game->sample);
+}
+
+/* The pending draws as cn_made_draw; but what stays above the ceiling cannot be turned away, and a true one takes its place. */
+static void
+make_samples(struct game *game, const struct cn_round *round, const struct cn_made *made, size_t n)
+{
+	for (unsigned attempt = 0; attempt < CN_MADE_ATTEMPTS && n; attempt++) {
+		size_t left = 0;
+
+		draw(game, round, game->pending, n, attempt, game->drawn);
+		for (size_t i = 0; i < n; i++) {
+			const uint32_t at = game->pending[i];
+			const float *vector = game->drawn + i * made->dim;
+
+			cn_made_put(made, at / made->k, at % made->k, vector, attempt ? CN_MADE_AGAIN : CN_MADE_GENERATED);
+			memcpy(made->sample + at * game->bytes, game->sample + i * game->bytes, game->bytes);
+			if (cn_made_above(round, at / made->k, vector))
+				game->pending[left++] = at;
+		}
+		n = left;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const size_t row = game->pending[i] / made->k, j = game->pending[i] % made->k;
+
+		cn_basis_choose(&game->basis, round, row, made->k, game->chosen);
+		cn_basis_take(&game->basis, game->chosen + j, round, row, j, made);
+	}
 }
 
 static void
@@ -135,7 +193,10 @@ make(void *self, const struct cn_round *round, size_t from, size_t to, const str
 
 	for (size_t i = from * made->k; i < to * made->k; i++)
 		game->pending[n++] = (uint32_t)i;
-	cn_made_draw(made, round, game->pending, n, game->drawn, draw, game);
+	if (game->bytes)
+		make_samples(game, round, made, n);
+	else
+		cn_made_draw(made, round, game->pending, n, game->drawn, draw, game);
 }
 
 static void
@@ -147,6 +208,6 @@ keep(void *self, struct cn_state *state)
 }
 
 const struct cn_method_kind cn_gan_kind = {
-	.word = "gan", .columns = "d_accuracy\td_loss\tg_loss\tsimilarity\tpos_similarity\tdiversity",
+	.word = "gan", .columns = CN_GAN_COLUMNS,
 	.new = begin, .free = end, .learn = learn, .make = make, .keep = keep,
 };

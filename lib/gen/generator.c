@@ -13,6 +13,7 @@ struct cn_generator {
 	struct cn_generator_config config;
 	struct cn_schema out_schema;
 	struct cn_rounds *rounds;
+	const struct cn_method_kind *early;	/* stands in while the method learns */
 	void *method, *mixer;		/* the one asked for; the one that stands in while that learns, or NULL */
 	struct cn_made made;
 	float *score;			/* (rows, k) */
@@ -29,16 +30,25 @@ plan_schema(struct cn_generator *g, const struct cn_schema *in, struct cn_err *e
 	static const char *const old[] = { "neg", "neg_id", "neg_weight", "neg_logq" };
 	const uint32_t k = (uint32_t)g->config.method.k, dim = (uint32_t)cn_rounds_dim(g->rounds);
 	const struct cn_shape vectors = { 2, { k, dim } }, numbers = { 1, { k } };
+	const bool by_value = g->config.method.by_value;
 	struct cn_schema *out = &g->out_schema;
 
 	*out = *in;
-	for (size_t i = 0; i < sizeof about / sizeof *about; i++)
+	/* vectors stay beside samples that are made */
+	for (size_t i = by_value && !g->config.replace; i < sizeof about / sizeof *about; i++)
 		cn_schema_remove(out, about[i]);
 	/* weights of vectors that are replaced go with them */
 	for (size_t i = 0; i < sizeof old / sizeof *old; i++)
-		if (g->config.replace || (i >= 2 && cn_schema_find(in, "neg") < 0 && cn_schema_find(in, "neg_id") < 0))
+		if (by_value || g->config.replace || (i >= 2 && cn_schema_find(in, "neg") < 0 && cn_schema_find(in, "neg_id") < 0))
 			cn_schema_remove(out, old[i]);
-	cn_schema_put(out, "neg_z", CN_DTYPE_F32, &vectors, err);
+	if (by_value) {
+		const struct cn_field *x = cn_rounds_sample(g->rounds);
+		const struct cn_shape samples = cn_shape_stack(k, &x->shape);
+
+		cn_schema_put(out, "neg", x->dtype, &samples, err);
+	} else {
+		cn_schema_put(out, "neg_z", CN_DTYPE_F32, &vectors, err);
+	}
 	cn_schema_put(out, "neg_score", CN_DTYPE_F32, &numbers, err);
 	cn_schema_put(out, "neg_rule", CN_DTYPE_U8, &numbers, err);
 	/* which describes neg and neg_id where they are */
@@ -48,22 +58,45 @@ plan_schema(struct cn_generator *g, const struct cn_schema *in, struct cn_err *e
 	return err->code ? -1 : 0;
 }
 
+/* Samples that are made go through the encoder, and back. */
+static int
+plan_samples(struct cn_generator *g, struct cn_reader *in, struct cn_err *err)
+{
+	struct cn_method_config *method = &g->config.method;
+	const struct cn_field *x = cn_rounds_sample(g->rounds);
+
+	if (cn_encoder_check_slope(method->encoder, cn_reader_name(in), err) < 0)
+		return -1;
+	if (x->dtype == CN_DTYPE_F32 && g->config.kind == &cn_gradient_kind && method->gradient.epsilon == 0)
+		return cn_err_set(err, CN_USAGE, "--epsilon must be given for x of type f32: how far each of its numbers may move");
+	method->dtype = x->dtype;
+	method->shape = x->shape;
+	g->made.bytes = cn_field_bytes(x);
+	g->made.sample = cn_mem_array(method->rows * method->k, g->made.bytes, err);
+	return err->code ? -1 : 0;
+}
+
 static int
 plan(struct cn_generator *g, struct cn_reader *in, struct cn_err *err)
 {
 	struct cn_method_config *method = &g->config.method;
 	const struct cn_method_kind *kind = g->config.kind;
 
+	g->made = (struct cn_made){ .k = method->k, .err = err };
+	method->encoder = g->config.rounds.encoder;
+	g->config.rounds.by_value = method->by_value;
 	g->rounds = cn_rounds_new(&g->config.rounds, in, err);
 	if (err->code || plan_schema(g, cn_reader_schema(in), err) < 0)
 		return -1;
-	method->dim = cn_rounds_dim(g->rounds);
+	method->dim = g->made.dim = cn_rounds_dim(g->rounds);
 	method->rows = g->config.rounds.rows;
 	method->mined = cn_rounds_mined(g->rounds);
 	method->pool = g->config.rounds.pool;
+	if (method->by_value && plan_samples(g, in, err) < 0)
+		return -1;
 	g->method = kind->new(method, err);
-	g->mixer = kind->learn ? cn_mix_kind.new(method, err) : NULL;
-	g->made = (struct cn_made){ .k = method->k, .dim = method->dim };
+	g->early = method->by_value ? &cn_basis_kind : &cn_mix_kind;
+	g->mixer = kind->learn ? g->early->new(method, err) : NULL;
 	g->made.vector = cn_mem_array(method->rows * method->k, method->dim * sizeof *g->made.vector, err);
 	g->made.rule = cn_mem_array(method->rows * method->k, sizeof *g->made.rule, err);
 	g->made.logq = cn_mem_array(method->rows * method->k, sizeof *g->made.logq, err);
@@ -91,9 +124,11 @@ cn_generator_free(struct cn_generator *g)
 	if (!g)
 		return;
 	g->config.kind->free(g->method);
-	cn_mix_kind.free(g->mixer);
+	if (g->early)
+		g->early->free(g->mixer);
 	cn_rounds_free(g->rounds);
 	cn_mem_free(g->made.vector);
+	cn_mem_free(g->made.sample);
 	cn_mem_free(g->made.rule);
 	cn_mem_free(g->made.logq);
 	cn_mem_free(g->score);
@@ -176,7 +211,7 @@ make(struct cn_generator *g, const struct cn_round *round)
 
 	memset(g->made.logq, 0, round->rows * g->made.k * sizeof *g->made.logq);
 	if (warm)
-		cn_mix_kind.make(g->mixer, round, 0, warm, &g->made);
+		g->early->make(g->mixer, round, 0, warm, &g->made);
 	g->config.kind->make(g->method, round, warm, round->rows, &g->made);
 }
 
@@ -199,7 +234,10 @@ put(struct cn_generator *g, const struct cn_round *round, struct cn_writer *writ
 	if (cn_batch_shape(out, &g->out_schema, round->rows, err) < 0)
 		return -1;
 	cn_step_pass(cn_rounds_batch(g->rounds), out);
-	put_column(g, "neg_z", g->made.vector, n * dim * sizeof *g->made.vector);
+	if (g->made.sample)
+		put_column(g, "neg", g->made.sample, n * g->made.bytes);
+	else
+		put_column(g, "neg_z", g->made.vector, n * dim * sizeof *g->made.vector);
 	put_column(g, "neg_score", g->score, n * sizeof *g->score);
 	put_column(g, "neg_rule", g->made.rule, n);
 	if (g->logq)
@@ -216,8 +254,9 @@ cn_generator_run(struct cn_generator *g, struct cn_writer *writer, uint64_t limi
 	while ((round = cn_rounds_next(g->rounds, err)) != NULL) {
 		if (learn(g, round, err) < 0)
 			break;
+		g->made.err = err;
 		make(g, round);
-		if (put(g, round, writer, err) < 0)
+		if (err->code || put(g, round, writer, err) < 0)
 			break;
 		cn_progress_add(progress, round->rows);
 		g->before += round->rows;

@@ -13,6 +13,12 @@ cn_made_vector(const struct cn_made *made, size_t row, size_t j)
 	return made->vector + (row * made->k + j) * made->dim;
 }
 
+unsigned char *
+cn_made_sample(const struct cn_made *made, size_t row, size_t j)
+{
+	return made->sample + (row * made->k + j) * made->bytes;
+}
+
 void
 cn_made_put(const struct cn_made *made, size_t row, size_t j, const float *vector, enum cn_made_rule rule)
 {

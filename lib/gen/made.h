@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/rng.h"
 #include "gen/round.h"
 
@@ -27,20 +28,29 @@ enum cn_made_rule {
 	CN_MADE_LEARNED,	/* of a bank of negatives that learn */
 	CN_MADE_MOVED,		/* a true one, moved towards the anchor */
 	CN_MADE_SELECTED,	/* a true one, as a generator chose it */
+	CN_MADE_TRUE,		/* by value: a true one of the round, as it was */
+	CN_MADE_STEPPED,	/* by value: a true one moved nearer by the encoder's gradient */
+	CN_MADE_STOPPED,	/* by value: so, until the ceiling was in the way */
 	CN_MADE_KINDS,
 };
 
-#define CN_MADE_RULES "none noise mixed query generated again pushed learned moved selected"
+#define CN_MADE_RULES "none noise mixed query generated again pushed learned moved selected true stepped stopped"
 
 struct cn_made {
 	size_t k, dim;
 	float *vector;		/* (rows, k, dim), of unit length */
 	uint8_t *rule;		/* (rows, k) */
 	float *logq;		/* (rows, k) ln of the probability of a single draw, 0 where chance did not decide */
+	size_t bytes;		/* of a sample */
+	unsigned char *sample;	/* (rows, k) samples whose vectors these are, as in a stream; NULL: there are only vectors */
+	struct cn_err *err;	/* what went wrong with making them */
 };
 
 /* Negative j of a row. */
 float *cn_made_vector(const struct cn_made *made, size_t row, size_t j);
+
+/* The sample of negative j of a row. */
+unsigned char *cn_made_sample(const struct cn_made *made, size_t row, size_t j);
 
 /* Copies a vector of unit length there; how it came about. */
 void cn_made_put(const struct cn_made *made, size_t row, size_t j, const float *vector, enum cn_made_rule rule);

@@ -4,7 +4,7 @@
 #include "base/banned.h"
 
 static const struct cn_method_kind *const kinds[] = {
-	&cn_gan_kind, &cn_adversary_kind, &cn_daml_kind, &cn_hdml_kind, &cn_select_kind, &cn_mix_kind,
+	&cn_gan_kind, &cn_adversary_kind, &cn_daml_kind, &cn_hdml_kind, &cn_select_kind, &cn_mix_kind, &cn_gradient_kind,
 };
 
 const struct cn_method_kind *

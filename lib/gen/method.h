@@ -23,6 +23,7 @@
 #include "gen/adversary.h"
 #include "gen/daml.h"
 #include "gen/gan.h"
+#include "gen/gradient.h"
 #include "gen/hdml.h"
 #include "gen/made.h"
 #include "gen/round.h"
@@ -30,7 +31,7 @@
 #include "gen/state.h"
 
 /* Order is that of the table. */
-#define CN_METHOD_CHOICES "gan|adversary|daml|hdml|select|mix"
+#define CN_METHOD_CHOICES "gan|adversary|daml|hdml|select|mix|gradient"
 
 enum { CN_METHOD_TOLD = 512 };	/* bytes that what a method tells has room in */
 
@@ -42,6 +43,11 @@ struct cn_method_config {
 	double target;			/* the similarity to the anchor that is aimed at */
 	double lr;			/* of networks */
 	unsigned steps;			/* of learning, per round */
+	bool by_value;			/* negatives are samples, and vectors are what this encoder makes of them (not owned): */
+	struct cn_encoder *encoder;
+	enum cn_dtype dtype;		/* of a sample */
+	struct cn_shape shape;
+	struct cn_gradient_config gradient;	/* what the above does not say */
 	double query_share;		/* mix: of the negatives that are mixed with the anchor */
 	double margin, diversity, realism;	/* gan, daml, select: see there */
 	double temperature;		/* hdml, select: of the contrast between a row's positive and the others */
@@ -54,6 +60,7 @@ struct cn_method_config {
 /* A row of the table. */
 struct cn_method_kind {
 	const char *word;
+	bool by_value;			/* makes samples, not only vectors */
 	bool draws;			/* from among given vectors, so that each has a probability: logq */
 	const char *columns;		/* names of the numbers that learn tells, tabs between */
 	void *(*new)(const struct cn_method_config *config, struct cn_err *err);
@@ -66,7 +73,11 @@ struct cn_method_kind {
 	void (*keep)(void *self, struct cn_state *state);
 };
 
-extern const struct cn_method_kind cn_gan_kind, cn_adversary_kind, cn_daml_kind, cn_hdml_kind, cn_select_kind, cn_mix_kind;
+extern const struct cn_method_kind cn_gan_kind, cn_adversary_kind, cn_daml_kind, cn_hdml_kind, cn_select_kind, cn_mix_kind,
+	cn_gradient_kind;
+
+/* True ones of the round as they are: what by value stands in for mixed ones. */
+extern const struct cn_method_kind cn_basis_kind;
 
 /* The method of a choice. */
 const struct cn_method_kind *cn_method_kind(int choice);

@@ -18,6 +18,7 @@ struct cn_mlp {
 	float *weight, *gradient;		/* (count) */
 	float *value[CN_MLP_LAYERS + 1];	/* (rows, width) */
 	float *slope[CN_MLP_LAYERS + 1];	/* gradient of value */
+	float *tangent[CN_MLP_LAYERS + 1];	/* how value changes along a direction of the input */
 	float *turned;				/* a W transposed */
 	struct cn_pool *pool;
 };
@@ -53,6 +54,7 @@ cn_mlp_new(const size_t *width, size_t layers, size_t rows, uint64_t seed, const
 		mlp->width[l] = cn_dense_padded(width[l]);
 		mlp->value[l] = cn_mem_array(rows, mlp->width[l] * sizeof(float), err);
 		mlp->slope[l] = cn_mem_array(rows, mlp->width[l] * sizeof(float), err);
+		mlp->tangent[l] = cn_mem_array(rows, mlp->width[l] * sizeof(float), err);
 	}
 	for (size_t l = 0; l < layers; l++) {
 		const size_t size = mlp->width[l] * mlp->width[l + 1];
@@ -80,6 +82,7 @@ cn_mlp_free(struct cn_mlp *mlp)
 	for (size_t l = 0; l <= mlp->layers; l++) {
 		cn_mem_free(mlp->value[l]);
 		cn_mem_free(mlp->slope[l]);
+		cn_mem_free(mlp->tangent[l]);
 	}
 	cn_mem_free(mlp->weight);
 	cn_mem_free(mlp->gradient);
@@ -116,6 +119,13 @@ cn_mlp_input_gradient(const struct cn_mlp *mlp, size_t *stride)
 }
 
 float *
+cn_mlp_tangent(struct cn_mlp *mlp, size_t *stride)
+{
+	*stride = mlp->width[0];
+	return mlp->tangent[0];
+}
+
+float *
 cn_mlp_weights(struct cn_mlp *mlp, size_t *n)
 {
 	*n = mlp->count;
@@ -147,6 +157,14 @@ cn_mlp_forward(struct cn_mlp *mlp, size_t rows)
 }
 
 static void
+bend(const float *value, float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (value[i] < 0)
+			x[i] *= SLOPE;
+}
+
+static void
 weigh(struct cn_mlp *mlp, size_t l, size_t rows)
 {
 	const size_t in = mlp->width[l], n = mlp->width[l + 1];
@@ -173,9 +191,29 @@ cn_mlp_backward(struct cn_mlp *mlp, size_t rows, bool weights)
 			for (size_t o = 0; o < n; o++)
 				mlp->turned[o * in + i] = w[i * n + o];
 		cn_dense_multiply(false, rows, in, n, mlp->slope[l + 1], n, mlp->turned, in, mlp->slope[l], in, mlp->pool);
-		for (size_t i = 0; l > 0 && i < rows * in; i++)
-			if (mlp->value[l][i] < 0)
-				mlp->slope[l][i] *= SLOPE;
+		if (l > 0)
+			bend(mlp->value[l], mlp->slope[l], rows * in);
+	}
+}
+
+/*
+ * v . (gradient of the input) = output's gradient . (v taken forward), and both are products of W and of the kinks' slopes
+ * alone; so dW = (v before W)' (gradient behind W), and a bias, which only moves kinks, has none.
+ */
+void
+cn_mlp_backward_twice(struct cn_mlp *mlp, size_t rows)
+{
+	for (size_t l = 0; l < mlp->layers; l++) {
+		const size_t in = mlp->width[l], n = mlp->width[l + 1];
+		const float *w = mlp->weight + mlp->at[l], *v = mlp->tangent[l];
+		float *dw = mlp->gradient + mlp->at[l];
+
+		cn_dense_multiply(true, in, n, rows, v, in, mlp->slope[l + 1], n, mlp->turned, n, mlp->pool);
+		for (size_t i = 0; i < in * n; i++)
+			dw[i] += mlp->turned[i];
+		cn_dense_multiply(false, rows, n, in, v, in, w, n, mlp->tangent[l + 1], n, mlp->pool);
+		if (l + 1 < mlp->layers)
+			bend(mlp->value[l + 1], mlp->tangent[l + 1], rows * n);
 	}
 }
 

@@ -38,6 +38,13 @@ float *cn_mlp_output_gradient(struct cn_mlp *mlp, size_t *stride);
 void cn_mlp_backward(struct cn_mlp *mlp, size_t rows, bool weights);
 const float *cn_mlp_input_gradient(const struct cn_mlp *mlp, size_t *stride);
 
+/*
+ * After a backward pass: for v (rows, stride; write it first, padding zero) adds to the gradient of the weights that of the sum
+ * over rows of v . (gradient of the input), v constant: a second derivative, as a penalty on the input's gradient needs.
+ */
+float *cn_mlp_tangent(struct cn_mlp *mlp, size_t *stride);
+void cn_mlp_backward_twice(struct cn_mlp *mlp, size_t rows);
+
 /* All weights in one run, and their gradient. */
 float *cn_mlp_weights(struct cn_mlp *mlp, size_t *n);
 const float *cn_mlp_gradient(const struct cn_mlp *mlp);

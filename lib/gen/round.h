@@ -16,6 +16,9 @@ struct cn_round {
 	size_t dim, mined;		/* of a vector; negatives each row came with */
 	const float *anchor, *positive;	/* (rows, dim), of unit length */
 	const float *mined_z;		/* (rows, mined, dim), of unit length; a vector of zeros = none */
+	size_t bytes;			/* of a sample, as in a stream; 0: there are only vectors */
+	const unsigned char *x, *pos;	/* (rows) the samples of anchor and positive */
+	const unsigned char *mined_x;	/* (rows, mined) and of mined_z; NULL: these are vectors alone */
 	const uint64_t *id;
 	const uint32_t *epoch;
 	const float *pos_score;		/* (rows) similarity of anchor and positive */

@@ -59,7 +59,7 @@ find_mined(struct cn_rounds *r)
 	r->neg = r->neg_id = r->neg_z = -1;
 	if (r->config.mined == 0)
 		return;
-	if (z >= 0 && schema->field[z].dtype == CN_DTYPE_F32 && schema->field[z].shape.rank == 2 &&
+	if (z >= 0 && !r->config.by_value && schema->field[z].dtype == CN_DTYPE_F32 && schema->field[z].shape.rank == 2 &&
 	    schema->field[z].shape.dim[1] == r->round.dim) {
 		r->neg_z = z;
 		r->kept = schema->field[z].shape.dim[0];
@@ -113,6 +113,8 @@ plan(struct cn_rounds *r, struct cn_err *err)
 	r->round = (struct cn_round){ .full = r->config.rows, .dim = r->round.dim, .mined = r->round.mined, .anchor = r->anchor,
 		.positive = r->positive, .mined_z = r->mined, .id = r->ids, .epoch = r->epochs, .pos_score = r->pos_score,
 		.ceiling = r->ceiling, .hard = r->hard };
+	if (r->config.encoder)
+		r->round.bytes = cn_field_bytes(cn_rounds_sample(r));
 	return 0;
 }
 
@@ -156,6 +158,12 @@ size_t
 cn_rounds_mined(const struct cn_rounds *r)
 {
 	return r->round.mined;
+}
+
+const struct cn_field *
+cn_rounds_sample(const struct cn_rounds *r)
+{
+	return &cn_reader_schema(r->in)->field[r->vector.field];
 }
 
 void
@@ -265,6 +273,11 @@ look(struct cn_rounds *r, struct cn_err *err)
 		r->epochs[i] = 0;
 		if (r->epoch >= 0)
 			memcpy(r->epochs + i, cn_batch_at(&r->batch, r->epoch, i), sizeof *r->epochs);
+	}
+	if (r->config.encoder) {
+		r->round.x = r->batch.column[r->vector.field];
+		r->round.pos = r->batch.column[r->pos_vector.field];
+		r->round.mined_x = r->neg >= 0 ? r->sample : NULL;
 	}
 	cn_pool_run(r->config.pool, n, look_around, r);
 	return 0;

@@ -7,6 +7,7 @@
 #ifndef CN_GEN_ROUNDS_H
 #define CN_GEN_ROUNDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct cn_rounds_config {
 	size_t rows;			/* of a full round */
 	size_t mined, hardest;		/* negatives of the input to use, per row; true vectors of a round to find for each */
 	double guard;			/* a row's ceiling lies so much below its positive */
+	bool by_value;			/* negatives that rows came with are wanted as samples: those in neg, not those in neg_z */
 	struct cn_encoder *encoder;	/* NULL = by fields z and pos_z; not owned */
 	struct cn_pool *pool;		/* may be NULL; not owned */
 };
@@ -34,6 +36,9 @@ void cn_rounds_free(struct cn_rounds *rounds);
 /* Of a vector; and the negatives rows come with that are used. */
 size_t cn_rounds_dim(const struct cn_rounds *rounds);
 size_t cn_rounds_mined(const struct cn_rounds *rounds);
+
+/* The field of an anchor's sample; only with an encoder. */
+const struct cn_field *cn_rounds_sample(const struct cn_rounds *rounds);
 
 /* No more than so many rows in all; 0 = no limit. */
 void cn_rounds_limit(struct cn_rounds *rounds, uint64_t limit);

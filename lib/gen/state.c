@@ -75,10 +75,17 @@ exchange_run(struct cn_state *s, const char *name, const char *part, float *data
 void
 cn_state_network(struct cn_state *s, const char *name, struct cn_mlp *mlp, struct cn_optimizer *optimizer)
 {
-	uint64_t steps = cn_optimizer_steps(optimizer);
-	char full[128];
 	size_t n;
 	float *weights = cn_mlp_weights(mlp, &n);
+
+	cn_state_learned(s, name, weights, n, optimizer);
+}
+
+void
+cn_state_learned(struct cn_state *s, const char *name, float *weights, size_t n, struct cn_optimizer *optimizer)
+{
+	uint64_t steps = cn_optimizer_steps(optimizer);
+	char full[128];
 
 	exchange_run(s, name, "weights", weights, n);
 	exchange_run(s, name, "mean", cn_optimizer_state(optimizer, 0, &n), n);

@@ -35,7 +35,8 @@ void cn_state_ids(struct cn_state *state, const char *name, uint64_t *id, size_t
 void cn_state_doubles(struct cn_state *state, const char *name, double *data, size_t n);
 void cn_state_count(struct cn_state *state, const char *name, uint64_t *count);
 
-/* All weights of a network, as NAME.weights, and what its optimizer remembers, as NAME.mean, NAME.square, NAME.steps. */
+/* n weights, as NAME.weights, and what their optimizer remembers, as NAME.mean, NAME.square, NAME.steps; and all of a network. */
+void cn_state_learned(struct cn_state *state, const char *name, float *weights, size_t n, struct cn_optimizer *optimizer);
 void cn_state_network(struct cn_state *state, const char *name, struct cn_mlp *mlp, struct cn_optimizer *optimizer);
 
 /*

@@ -100,7 +100,7 @@ print(over < 1e-5, over > -.5, ((r == 5) | (r == 6)).any())"
 @test "gen: --target sets the similarity" {
 	for target in 0.1 0.4 0.7; do
 		ok "cn-gen $quick --margin 0 --latent-norm 0 --steps 6 --target $target --log log $(z) -o g"
-		last 5 >"$target"
+		last 6 >"$target"
 	done
 	holds "$(<0.1) < $(<0.4) - 0.1"
 	holds "$(<0.4) < $(<0.7) - 0.1"
@@ -108,7 +108,7 @@ print(over < 1e-5, over > -.5, ((r == 5) | (r == 6)).any())"
 
 @test "gen: --margin keeps negatives away from where --target would draw them" {
 	ok "cn-gen $quick --target 1 --margin 0 --steps 4 --log a $(z) -o g && cn-gen $quick --target 1 --margin 0.7 --steps 4 --log b $(z) -o g"
-	holds "$(last 5 b) < $(last 5 a) - 0.1"
+	holds "$(last 6 b) < $(last 6 a) - 0.1"
 }
 
 @test "gen: --latent-norm R leaves no negative below sqrt(1 - R^2)" {
@@ -120,15 +120,114 @@ print(over < 1e-5, over > -.5, ((r == 5) | (r == 6)).any())"
 
 @test "gen: --diversity sets draws apart" {
 	ok "cn-gen $quick --realism 0 --diversity 0 --steps 6 --log a $(z) -o g && cn-gen $quick --realism 0 --diversity 3 --steps 6 --log b $(z) -o g"
-	holds "$(last 7 b) > 1.2 * $(last 7 a)"
+	holds "$(last 9 b) > 1.2 * $(last 9 a)"
+	ok "cn-gen $quick --realism 0 --diversity 0 --mode-seeking 3 --steps 6 --log b $(z) -o g"
+	holds "$(last 9 b) > 1.2 * $(last 9 a)"
+}
+
+@test "gen: --apart keeps off the positive" {
+	ok "cn-gen $quick --target 1 --margin 0 --steps 4 --log a $(z) -o g && cn-gen $quick --target 1 --margin 0 --apart 1 --steps 4 --log b $(z) -o g"
+	holds "$(last 7 b) < $(last 7 a) - 0.1"
+}
+
+@test "gen: the log tells what the guard and the margin find, as counted from the negatives" {
+	ok "cn-gen $quick --target 0.9 --margin 0 --guard 0.2 --log a $(z) -o g && cn-gen $quick --target 0.9 --margin 0 --guard -2 --log b $(z) -o g"
+	holds "$(last 10 a) > 0.2 && $(last 10 b) == 0"
+	ok "cn-gen $quick --target 0.9 --margin 1 --steps 4 --log b $(z) -o g"
+	holds "$(last 11 a) < $(last 11 b) && $(last 11 b) < 1.0001"
 }
 
 @test "gen: the discriminator can tell before the generator minds it" {
 	ok "cn-gen $quick --realism 0 --steps 4 --diversity 0 --log a $(z) -o g && cn-gen $quick --realism 8 --steps 4 --diversity 0 --log b $(z) -o g"
-	[ "$(head -n 1 a)" = "$(printf 'rows\td_accuracy\td_loss\tg_loss\tsimilarity\tpos_similarity\tdiversity')" ]
+	[ "$(head -n 1 a)" = "$(printf 'rows\td_loss\tg_loss\td_real\td_made\tsimilarity\tpos_made\tpos_similarity\tdiversity\trejected\tviolating')" ]
 	[ "$(wc -l <a)" = $((1 + 2400 / 64)) ]
-	holds "$(last 2 a) > 0.75"
-	holds "$(last 2 b) < $(last 2 a)"
+	holds "$(last 4 a) + $(last 5 a) > 1.5"
+	holds "$(last 4 b) + $(last 5 b) < $(last 4 a) + $(last 5 a)"
+	for column in $(head -n 1 a); do grep -q "$column" <(sed -n '/^\.Sh FILES/,/^\.Sh EXIT/p' "$CN_ROOT/man/cn-gen.1.in"); done
+}
+
+@test "gen: hinge and wasserstein are played, too" {
+	for loss in hinge wasserstein; do
+		ok "cn-gen $quick --adversarial $loss --steps 3 --diversity 0 --realism 0 --log a $(z) -o g"
+		holds "$(last 4 a) + $(last 5 a) > 1.4"
+		ok "cn-gen $quick --adversarial $loss --steps 3 --diversity 0 --realism 4 --log b $(z) -o g"
+		holds "$(last 4 b) + $(last 5 b) < $(last 4 a) + $(last 5 a)"
+	done
+	ok "cn-gen $quick --adversarial wasserstein $(z) -o a && cn-gen $quick --adversarial wasserstein --penalty 1 $(z) -o b"
+	run ! cmp -s a b
+	refuses 2 "cn-gen --penalty 1 $(z) -o g" '--penalty'
+}
+
+# Negatives by value of the demonstration set.
+moved() {
+	echo "cn-gen --round 64 -m $CN_FIXTURES/model.safetensors $* $CN_FIXTURES/demo.cns"
+}
+
+@test "gen: samples are moved by the gradient, no farther than --epsilon, and are more similar then" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	ok "$(moved --method gradient --guard -2 --k 3 --epsilon 3.7 --pgd-steps 4) -o g && $(moved --method gradient --guard -2 --k 3 --epsilon 0.2) -o still"
+	ok "cn-embed --pos -q --layer head -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o z"
+	for f in neg neg_score neg_rule; do cn-export npy --field $f g -o $f.npy && cn-export npy --field $f still -o still_$f.npy; done
+	cn-export npy --field pos g -o pos.npy
+	run /usr/bin/python3 -c 'import numpy
+n, s, r, n0, s0, r0, p = (numpy.load(f + ".npy") for f in ("neg", "neg_score", "neg_rule", "still_neg", "still_neg_score", "still_neg_rule", "pos"))
+print(n.shape, abs(n.astype(int) - n0).max(), (s >= s0).all(), (s > s0).mean() > 0.5, set(r.ravel()) <= {10, 11}, set(r0.ravel()) == {10},
+      all((p == n0[i, k]).all((1, 2, 3)).any() for i in range(len(n)) for k in range(3)))'
+	[ "$output" = '(200, 3, 16, 16, 3) 3 True True True True True' ]
+}
+
+@test "gen: neg_score of samples is that of their vectors, below the guard" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	for way in '--method gradient --pgd-steps 2' '--space input --warmup 64'; do
+		ok "$(moved "$way" --k 2) -o g"
+		ok "cn-export npy --field neg g -o neg.npy && cn-export npy --field neg_score g -o s.npy && cn-export npy --field neg_rule g -o r.npy"
+		/usr/bin/python3 -c 'import numpy
+n = numpy.load("neg.npy"); numpy.save("flat.npy", n.reshape(-1, *n.shape[2:]))'
+		ok "cn-import npy flat.npy | cn-embed -q --layer head -m $CN_FIXTURES/model.safetensors | cn-export npy --field z -o nz.npy"
+		ok "cn-embed --pos -q --layer head -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o z && cn-export npy --field z z -o z.npy && cn-export npy --field pos_z z -o p.npy"
+		run /usr/bin/python3 -c 'import numpy
+n, z, p = (numpy.load(f + ".npy") for f in ("nz", "z", "p"))
+n, z, p = (v / numpy.linalg.norm(v, axis=1, keepdims=True) for v in (n, z, p))
+s, r = numpy.load("s.npy"), numpy.load("r.npy")
+print(abs((n.reshape(len(z), 2, -1) * z[:, None]).sum(2) - s).max() < 1e-5, ((s <= (z * p).sum(1)[:, None] + 1e-5) | (r == 1)).all(), (r > 3).any())'
+		[ "$output" = 'True True True' ]
+	done
+}
+
+@test "gen: samples have the same bytes for any number of threads and chunks" {
+	ok "cn-augment --epochs 2 --chunk-rows 33 $CN_FIXTURES/demo.cns -o a && cn-augment --epochs 2 --chunk-rows 500 $CN_FIXTURES/demo.cns -o b"
+	for way in '--method gradient --pgd-steps 2' '--space input --warmup 64'; do
+		ok "cn-gen -T1 --k 2 --round 64 $way -m $CN_FIXTURES/model.safetensors a -o ga && cn-gen -T3 --k 2 --round 64 $way -m $CN_FIXTURES/model.safetensors b -o gb"
+		for field in id neg neg_score neg_rule; do
+			ok "cn-export npy --field $field ga -o fa && cn-export npy --field $field gb -o fb"
+			same fa fb
+		done
+	done
+}
+
+@test "gen: vectors are moved, too, and a number that hardly varies is hardly moved" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	/usr/bin/python3 -c 'import numpy
+rng = numpy.random.default_rng(1)
+x = rng.normal(size=(300, 6)).astype("f4") * numpy.float32([1, 10, 0, 1, 1, 1]) + numpy.float32([0, 50, 7, 0, 0, 0])
+numpy.save("x.npy", x)'
+	ok "cn-import npy x.npy | cn-augment --noise 0.1 -o pairs"
+	ok "cn-train -q --arch 'linear:16 relu linear:8' --batch 50 -o m pairs"
+	ok "cn-gen --space input --round 50 --warmup 50 --steps 4 --input-margin 0.5 -m m pairs -o g && cn-gen --method gradient --epsilon 0.25 --guard -2 -m m pairs -o h"
+	for f in x neg neg_rule; do cn-export npy --field $f g -o $f.npy && cn-export npy --field $f h -o h_$f.npy; done
+	run /usr/bin/python3 -c 'import numpy
+x, n, r, m, q = (numpy.load(f + ".npy") for f in ("x", "neg", "neg_rule", "h_neg", "h_neg_rule"))
+made = n[(r == 4) | (r == 5)]
+print(n.shape, len(made) > 300, (abs(made[:, 2] - 7) < 1).all(), m.dtype, (q == 11).mean() > 0.3)'
+	[ "$output" = '(300, 4, 6) True True float32 True' ]
+	refuses 2 "cn-gen --method gradient -m m pairs -o g" '--epsilon'
+}
+
+@test "gen: samples are refused where they cannot be made" {
+	refuses 2 "cn-gen --method gradient $(z) -o g" '-m'
+	refuses 2 "cn-gen --space input $(z) -o g" '-m'
+	refuses 2 "$(moved --method mix --space input) -o g" '--space'
+	refuses 2 "$(moved --input-margin 1) -o g" '--input-margin'
 }
 
 @test "gen: mixing, all of two or all with the anchor" {
@@ -165,13 +264,13 @@ print(over < 1e-5, over > -.5, ((r == 5) | (r == 6)).any())"
 }
 
 @test "gen: a synthesis is as hard, as real and as far beyond the margin as its weights say" {
-	for way in '' '--hardness 8' '--realism 8' '--adversarial 20 --margin 0'; do
+	for way in '' '--hardness 8' '--realism 8' '--violation 20 --margin 0'; do
 		ok "cn-gen --method daml $quick --steps 6 $way --log 'log$way' $(z) -o g"
 	done
 	[ "$(head -n 1 log)" = "$(printf 'rows\tloss\tnear\ttrue_to\tviolated\tsimilarity\tpos_similarity')" ]
 	holds "$(last 3 'log--hardness 8') < $(last 3 log)"
 	holds "$(last 4 'log--realism 8') < $(last 4 log)"
-	run ! cmp -s log 'log--adversarial 20 --margin 0'
+	run ! cmp -s log 'log--violation 20 --margin 0'
 	[[ "$(column g neg_rule -t u1 -w4 | tail -n +129)" = *4* ]]
 }
 
@@ -281,7 +380,7 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	ok "cn-gen $quick $(z) -o g"
 	column g neg_z -t x4 -w64 | cksum >plain
 	for way in '-s 1' '--lr 0.01' '--steps 3' '--round 100' '--hardest 2' '--realism 2' '--target 0.3' '--margin 1' '--latent-norm 0.2' \
-		'--diversity 2' '--warmup 64' '--guard 0.6'; do
+		'--diversity 2' '--mode-seeking 2' '--apart 1' '--critic 3' '--adversarial hinge' '--adversarial wasserstein' '--warmup 64' '--guard 0.6'; do
 		ok "cn-gen $quick $way $(z) -o g"
 		run ! cmp -s plain <(column g neg_z -t x4 -w64 | cksum)
 	done
@@ -290,7 +389,7 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 		column g neg_z -t x4 -w64 | cksum >plain
 		case $way in
 		adversary*) set -- '--bank-temperature 1' '--bank-lr 0.1' '--bank-momentum 0' '--bank-size 100' '--steps 1' '--target 0.2' ;;
-		daml*) set -- '--hardness 0' '--adversarial 9' '--realism 0' '--margin 0' '--lr 0.01' '--steps 1' '--hardest 2' ;;
+		daml*) set -- '--hardness 0' '--violation 9' '--realism 0' '--margin 0' '--lr 0.01' '--steps 1' '--hardest 2' ;;
 		hdml*) set -- '--pull 1' '--temperature 1' '--hardest 2' ;;
 		select*) set -- '--temperature 1' '--diversity 2' '--lr 0.01' '--steps 1' '--target 0' ;;
 		esac
