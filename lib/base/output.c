@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,9 @@ struct cn_output {
 	char *path, *target;		/* as named; where that leads to, through symbolic links */
 	char *temporary;		/* NULL when written in place */
 	int slot;			/* in pending[], or -1 */
-	bool pipe, finished;
+	bool pipe, memory, finished;
+	unsigned char *bytes;		/* what is in memory */
+	size_t room;
 	uint64_t offset;
 };
 
@@ -216,6 +219,50 @@ cn_output_open(const char *path, int flags, struct cn_err *err)
 	return output;
 }
 
+struct cn_output *
+cn_output_open_memory(struct cn_err *err)
+{
+	struct cn_output *output = cn_mem_array(1, sizeof *output, err);
+
+	if (!output)
+		return NULL;
+	output->fd = output->slot = -1;
+	output->memory = true;
+	return output;
+}
+
+const void *
+cn_output_bytes(const struct cn_output *output, size_t *size)
+{
+	*size = (size_t)output->offset;
+	return output->bytes;
+}
+
+int
+cn_output_hold(const struct cn_output *output)
+{
+	const int fd = fcntl(output->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int
+keep(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err)
+{
+	void *block = output->bytes;
+
+	if (cn_mem_grow(&block, &output->room, (size_t)output->offset + size, 1, err))
+		return -1;
+	output->bytes = block;
+	memcpy(output->bytes + output->offset, bytes, size);
+	output->offset += size;
+	return 0;
+}
+
 int
 cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err)
 {
@@ -223,6 +270,8 @@ cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct
 
 	if (err->code || !output)
 		return -1;
+	if (output->memory)
+		return keep(output, bytes, size, err);
 	while (size) {
 		ssize_t n = write(output->fd, from, size);
 
@@ -315,5 +364,6 @@ cn_output_free(struct cn_output *output)
 	cn_mem_free(output->temporary);
 	cn_mem_free(output->target);
 	cn_mem_free(output->path);
+	cn_mem_free(output->bytes);
 	cn_mem_free(output);
 }

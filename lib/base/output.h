@@ -22,6 +22,8 @@ enum { CN_OUTPUT_FORCE = 1, CN_OUTPUT_TEXT = 2 };	/* flags: binary may go to a t
 struct cn_output;
 
 struct cn_output *cn_output_open(const char *path, int flags, struct cn_err *err);
+struct cn_output *cn_output_open_memory(struct cn_err *err);	/* a file that nobody sees: for cn_output_bytes */
+const void *cn_output_bytes(const struct cn_output *output, size_t *size);	/* what was written into memory; the output's own */
 /* unbuffered, whole or error */
 int cn_output_write(struct cn_output *output, const void *bytes, size_t size, struct cn_err *err);
 /* Where path leads through symbolic links, also to nothing yet; the caller frees it.  NULL: no memory, or a loop. */
@@ -29,6 +31,8 @@ char *cn_output_target(const char *path, struct cn_err *err);
 const char *cn_output_name(const struct cn_output *output);	/* path, or "standard output" */
 bool cn_output_is_pipe(const struct cn_output *output);
 uint64_t cn_output_offset(const struct cn_output *output);	/* bytes written so far */
+/* Locks the file (flock) for as long as the descriptor it returns is open, whatever becomes of output; -1: cannot. */
+int cn_output_hold(const struct cn_output *output);
 /* flush, fsync, rename; only if err is clear, else as free */
 int cn_output_finish(struct cn_output *output, struct cn_err *err);
 void cn_output_free(struct cn_output *output);	/* unlinks the temporary file when not finished */

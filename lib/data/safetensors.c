@@ -129,20 +129,34 @@ cn_weights_release(struct cn_weights *weights)
 struct source {
 	int fd;
 	struct cn_source *stream;	/* instead of fd, or NULL */
+	const unsigned char *bytes;	/* the same: what is left of a file in memory */
 	const char *name;
-	bool sized;		/* a regular file, whose remaining length is known */
+	bool sized;		/* a regular file or memory, whose remaining length is known */
 	uint64_t left;		/* bytes behind the position, when sized */
 };
+
+/* As read(2), of a file in memory. */
+static size_t
+copy(struct source *source, void *to, size_t size)
+{
+	const size_t n = size < source->left ? size : (size_t)source->left;
+
+	memcpy(to, source->bytes, n);
+	source->bytes += n;
+	return n;
+}
 
 static int
 read_exactly(struct source *source, void *to, size_t size, const char *what, struct cn_err *err)
 {
 	size_t done = 0;
 
+	if (source->bytes)
+		done = copy(source, to, size);
 	if (source->stream && (done = cn_source_read(source->stream, to, size, err)) == SIZE_MAX)
 		return -1;
 	while (done < size) {
-		const ssize_t got = source->stream ? 0 : read(source->fd, (char *)to + done, size - done);
+		const ssize_t got = source->stream || source->bytes ? 0 : read(source->fd, (char *)to + done, size - done);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -403,6 +417,19 @@ cn_safetensors_read_source(struct cn_source *stream, struct cn_weights *weights,
 		return -1;
 	}
 	return 0;
+}
+
+int
+cn_safetensors_read_bytes(const void *bytes, size_t size, const char *name, struct cn_weights *weights, struct cn_err *err)
+{
+	struct source source = { .fd = -1, .bytes = bytes, .name = name, .sized = true, .left = size };
+
+	if (err->code)
+		return -1;
+	*weights = (struct cn_weights){ 0 };
+	if (read_weights(&source, weights, err))
+		cn_weights_release(weights);
+	return err->code ? -1 : 0;
 }
 
 int

@@ -55,6 +55,9 @@ int cn_safetensors_read_fd(int fd, const char *name, struct cn_weights *weights,
 /* As read_fd, from a source of which nothing was taken; more of a pipe than the one file may be gone then. */
 int cn_safetensors_read_source(struct cn_source *source, struct cn_weights *weights, struct cn_err *err);
 
+/* As read, from memory: the bytes of one file. */
+int cn_safetensors_read_bytes(const void *bytes, size_t size, const char *name, struct cn_weights *weights, struct cn_err *err);
+
 /* Atomic (base/output): whole or not at all. */
 int cn_safetensors_write(const char *path, int force, const struct cn_weights *weights, struct cn_err *err);
 
