@@ -79,16 +79,27 @@ promise(const struct cn_step *step)
 	return limit && limit < rows ? limit : rows;
 }
 
+/* Rows after which somebody downstream waits for what was made of them; 0 = nobody does. */
+static uint64_t
+every(const struct cn_step *step)
+{
+	const char *said = cn_meta_get(cn_reader_meta(step->in), "follow.every");
+
+	return step->every || !said ? step->every : strtoull(said, NULL, 10);
+}
+
 int
 cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra,
 	struct cn_err *err)
 {
 	const struct cn_common *common = step->common;
+
+	step->every = every(step);
 	const struct cn_writer_config config = {
 		.program = step->tool->name, .path = common->output, .force = common->force, .key = common->key,
 		.level = common->level ? (int)strtol(common->level, NULL, 10) : CN_LEVEL_AUTO,
 		.chunk_rows = (uint32_t)common->chunk_rows, .pool = step->pool,
-		.rows_hint = promise(step),
+		.rows_hint = promise(step), .every = step->every * (step->passes ? step->passes : 1),
 	};
 
 	if (err->code)
@@ -96,8 +107,30 @@ cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_r
 	step->out = cn_writer_open(&config, schema, err);
 	if (!step->out)
 		return -1;
+	if (step->every)
+		cn_meta_format(cn_writer_meta(step->out), "follow.every", "%llu", err, (unsigned long long)config.every);
 	cn_meta_merge(cn_writer_meta(step->out), cn_reader_meta(step->in), err);
 	return describe(step, extra, n_extra, err);
+}
+
+int
+cn_step_flush(struct cn_step *step, uint64_t done, struct cn_err *err)
+{
+	return step && step->every && done % step->every == 0 ? cn_writer_flush(step->out, err) : 0;
+}
+
+int
+cn_step_renew(struct cn_step *step, uint64_t done, struct cn_err *err)
+{
+	return step && step->every && step->renew && done % step->every == 0 ? step->renew(step->renew_context, err) : 1;
+}
+
+size_t
+cn_step_most(const struct cn_step *step, uint64_t done, size_t most)
+{
+	const uint64_t left = step && step->every ? step->every - done % step->every : UINT64_MAX;
+
+	return left < most ? (size_t)left : most;
 }
 
 /* What was read and not yet handed out. */
@@ -106,24 +139,27 @@ struct rest {
 	size_t used;
 };
 
-/* Refills in with the next rows: 1, 0 at the end, -1 error. */
+/* Refills in with the next rows, after so many: 1, 0 at the end, -1 error. */
 static int
-next_rows(const struct cn_step *step, struct cn_batch *in, struct rest *rest, struct cn_err *err)
+next_rows(const struct cn_step *step, uint64_t done, struct cn_batch *in, struct rest *rest, struct cn_err *err)
 {
+	const size_t most = cn_step_most(step, done, step->group ? step->group : SIZE_MAX);
 	int got = 1;
 
-	if (!step->group)
+	if (!step->group && !step->every)
 		return cn_reader_next(step->in, in, err);
 	cn_batch_room(in, cn_reader_schema(step->in), 0, err);
-	while (!err->code && in->rows < step->group) {
-		const size_t wanted = step->group - in->rows;
+	while (!err->code && in->rows < most) {
+		const size_t wanted = most - in->rows;
 
 		if (rest->used == rest->chunk.rows) {
+			if (!step->group && in->rows)
+				break;
 			rest->used = rest->chunk.rows = 0;
 			if ((got = cn_reader_next(step->in, &rest->chunk, err)) <= 0)
 				break;
 		}
-		const size_t left = rest->chunk.rows - rest->used, n = left < wanted ? left : wanted;
+		const size_t held = rest->chunk.rows - rest->used, n = held < wanted ? held : wanted;
 
 		if (in->rows == 0)
 			in->first_row = rest->chunk.first_row + rest->used;
@@ -146,10 +182,14 @@ cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_bat
 		return -1;
 	const uint64_t known = cn_reader_rows_hint(step->in);
 	cn_progress_start(&step->progress, step->tool, step->config, "rows", known < limit ? known : limit);
-	while (done < limit && next_rows(step, &in, &rest, err) > 0) {
+	while (done < limit && cn_step_flush(step, done, err) == 0 && next_rows(step, done, &in, &rest, err) > 0) {
 		if (in.rows > limit - done) {
 			cn_reader_give_back(step->in, in.rows - (limit - done));
 			in.rows = (size_t)(limit - done);
+		}
+		if (cn_step_renew(step, done, err) <= 0) {
+			cn_reader_give_back(step->in, in.rows);
+			break;
 		}
 		if (make(context, &in, &out, err) || cn_writer_put(step->out, &out, err))
 			break;

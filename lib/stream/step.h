@@ -35,6 +35,14 @@ struct cn_step {
 	const char *side;	/* an input that is text of its own, without a history, as typed, or NULL: set before cn_step_output */
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 	bool finished;
+	/*
+	 * For programs in a loop (nn/follow.h): what was made is written before the first row and after each so many, as it is
+	 * where the input says so of itself (follow.every); set before cn_step_output, 0 = as the input says.  Then, if there is
+	 * another row, renew, if set, is asked: 1 go on; 0 end in order; -1.
+	 */
+	uint64_t every;
+	int (*renew)(void *context, struct cn_err *err);
+	void *renew_context;
 	size_t group;		/* make gets so many rows at a time, fewer at the end: set before cn_step_run; 0 = as they come */
 };
 
@@ -53,6 +61,14 @@ int cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct 
  */
 int cn_step_run(struct cn_step *step, int (*make)(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err),
 	void *context, struct cn_err *err);
+
+/*
+ * For programs with a loop of their own, before each of its turns, with so many rows made: what cn_step_run does at
+ * multiples of step->every.  NULL is a step without.
+ */
+int cn_step_flush(struct cn_step *step, uint64_t done, struct cn_err *err);	/* 0 or -1 */
+int cn_step_renew(struct cn_step *step, uint64_t done, struct cn_err *err);	/* as renew */
+size_t cn_step_most(const struct cn_step *step, uint64_t done, size_t most);	/* rows the turn may have, instead of most */
 
 /* Copies the columns of in that out has under the same name and type; the others are left alone. */
 void cn_step_pass(const struct cn_batch *in, struct cn_batch *out);

@@ -99,6 +99,8 @@ cn_writer_open(const struct cn_writer_config *config, const struct cn_schema *sc
 	writer->head.schema = *schema;
 	writer->head.chunk_rows = config->chunk_rows ? config->chunk_rows : cn_schema_chunk_rows(schema);
 	writer->head.rows_hint = config->rows_hint;
+	if (config->every % writer->head.chunk_rows)
+		writer->head.incompat |= CN_HEAD_VARCHUNK;
 	if (config->key && !err->code) {
 		writer->secret = cn_mem_array(1, sizeof(*writer->secret), err);
 		if (writer->secret)
@@ -344,6 +346,14 @@ cn_writer_put(struct cn_writer *writer, const struct cn_batch *batch, struct cn_
 	return 0;
 }
 
+int
+cn_writer_flush(struct cn_writer *writer, struct cn_err *err)
+{
+	if (err->code || !writer)
+		return -1;
+	return flush_jobs(writer, writer->current + (writer->job[writer->current].batch.rows > 0), err);
+}
+
 uint64_t
 cn_writer_rows(const struct cn_writer *writer)
 {
@@ -478,7 +488,7 @@ cn_writer_finish(struct cn_writer *writer, struct cn_err *err)
 {
 	if (!writer)
 		return -1;
-	if (!err->code && !flush_jobs(writer, writer->current + (writer->job[writer->current].batch.rows > 0), err))
+	if (cn_writer_flush(writer, err) == 0)
 		write_tail(writer, err);
 	if (err->code) {
 		writer->wire.size = 0;

@@ -30,6 +30,7 @@ struct cn_writer_config {
 	int force;			/* binary to a terminal */
 	uint32_t chunk_rows;		/* 0 = canonical */
 	uint64_t rows_hint;		/* 0 = unknown */
+	uint64_t every;			/* cn_writer_flush will be called at multiples of so many rows; 0 = it will not be */
 	const char *key;		/* minisign secret key to sign with, or NULL */
 	struct cn_pool *pool;
 };
@@ -56,6 +57,9 @@ int cn_writer_node(struct cn_writer *writer, const struct cn_meta *node, struct 
 
 /* Appends rows of batch (schema must equal the writer's). */
 int cn_writer_put(struct cn_writer *writer, const struct cn_batch *batch, struct cn_err *err);
+
+/* Writes all that was put, and the header if nothing was: for a reader that must have it to go on.  Needs config.every. */
+int cn_writer_flush(struct cn_writer *writer, struct cn_err *err);
 
 /* Ends the stream: see above.  stopped_early sets that status bit.  Returns -1 if err is or becomes set. */
 int cn_writer_finish(struct cn_writer *writer, struct cn_err *err);
