@@ -8,7 +8,9 @@
 #include "base/output.h"
 #include "base/tool.h"
 #include "loss/feed.h"
+#include "loss/publish.h"
 #include "loss/trainer.h"
+#include "nn/preset.h"
 #include "stream/reader.h"
 #include "tensor/blas.h"
 #include "base/banned.h"
@@ -20,6 +22,7 @@ struct config {
 	long long batch, accumulate, chunk, queue, steps, warmup, every;
 	int optimizer, nesterov, decay_of, schedule, resume;
 	struct cn_reals milestones;
+	struct cn_texts publish;
 };
 
 static const struct cn_opt opts[] = {
@@ -60,8 +63,11 @@ static const struct cn_opt opts[] = {
 		.help = "Write the exponential moving average of the weights, keeping this part each step" },
 	{ 0, "steps", CN_INT(steps), "count", "0", 0, 9e15, .help = "Stop after this many steps, 0 for as many as the input has batches" },
 	{ 0, "checkpoint", CN_PATH(checkpoint), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "Keep the state of the training there, to go on from" },
-	{ 0, "every", CN_INT(every), "rows", "0", 0, 9e15, .silent = 1, .help = "Keep it after each so many rows, 0 for 100 batches" },
+	{ 0, "every", CN_INT(every), "rows", "0", 0, 9e15, .silent = 1,
+		.help = "Keep it, and publish, after each so many rows, 0 for 100 batches" },
 	{ 0, "resume", CN_FLAG(resume), .silent = 1, .help = "Go on from --checkpoint if that file is there" },
+	{ 0, "publish", CN_PATHS(publish), "file", .silent = 1, .writes = CN_OPT_NOTES,
+		.help = "Give the encoder away as it learns, through this FIFO or in files that are named so; may be repeated" },
 	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "Write a line of numbers for each step there" },
 	CN_OPT_ROWS_ROW, CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_OUT_ROWS,
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1,
@@ -82,6 +88,7 @@ struct job {
 	struct cn_trainer *trainer;
 	struct cn_feed *feed;
 	struct cn_output *out, *log;
+	struct cn_publish *publish;
 	struct cn_meta node;	/* what this program says of itself */
 	uint64_t steps;
 };
@@ -111,11 +118,43 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--checkpoint is written over and over; name a file, not '-'");
 	if (c->resume && !c->checkpoint)
 		return cn_err_set(err, CN_USAGE, "--resume goes on from a file; name it with --checkpoint");
+	if (c->resume && c->publish.n)
+		return cn_err_set(err, CN_USAGE, "--publish begins with the first weights, which --resume does not have; leave one of them out");
+	if (c->publish.n && !c->every)
+		return cn_err_set(err, CN_USAGE, "--publish needs --every: how many rows the encoder learns from before it is given away again");
+	if (c->publish.n > CN_PUBLISH_PATHS)
+		return cn_err_set(err, CN_USAGE, "--publish: at most %d are possible", CN_PUBLISH_PATHS);
 	if (c->warmup && c->schedule == CN_SCHEDULE_ONECYCLE)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
 		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
 	return cn_objective_check(c->loss, err);
+}
+
+/* Of a loop nobody should have to ask what it waits for; of files nobody has to be told. */
+static void
+say(const char *words)
+{
+	cn_tool_say(&tool, "%s", words);
+}
+
+/* Before the input is opened, which in a loop does not begin before its maker knows what network this will be. */
+static int
+announce(struct job *job, struct cn_err *err)
+{
+	const struct config *c = job->c;
+	struct cn_model *init = c->publish.n && c->init ? cn_model_load(c->init, job->pool, err) : NULL;
+	const struct cn_publish_config config = {
+		.path = c->publish.value, .paths = c->publish.n, .every = (uint64_t)c->every,
+		.arch = init ? cn_meta_get(cn_model_meta(init), "cn.arch") : c->arch ? cn_preset_words(c->arch) : NULL,
+		.head = init ? cn_meta_get(cn_model_meta(init), "cn.head") : c->head,
+		.say = c->common.verbose || isatty(STDERR_FILENO) ? say : NULL,
+	};
+
+	if (c->publish.n)
+		job->publish = cn_publish_open(&config, err);
+	cn_model_free(init);
+	return err->code ? -1 : 0;
 }
 
 static int
@@ -203,7 +242,7 @@ open_trainer(struct job *job, struct cn_err *err)
 		.measure = c->log != NULL,
 	};
 	const struct cn_feed_config feed = { .rows = (size_t)c->batch, .limit = (uint64_t)c->common.rows,
-		.batches = (uint64_t)c->steps * (uint64_t)c->accumulate };
+		.batches = job->publish ? 0 : (uint64_t)c->steps * (uint64_t)c->accumulate, .every = job->publish ? (uint64_t)c->every : 0 };
 
 	job->trainer = cn_trainer_new(&config, job->in, job->bank, job->pool, err);
 	job->feed = cn_feed_new(job->in, &feed, err);
@@ -289,32 +328,68 @@ tell_kept(const struct job *job, struct cn_err *err)
 			job->c->checkpoint, (unsigned long long)steps, steps == 1 ? "" : "s");
 }
 
+/* One batch, and what there is to say of it. */
+static int
+learn(struct job *job, const struct cn_batch *batch, struct cn_progress *progress, struct cn_err *err)
+{
+	struct cn_trainer_report report = { 0 };
+
+	if (cn_trainer_step(job->trainer, batch, &report, err) != 0)
+		return -1;
+	if (report.complete)
+		write_log(job, &report, err);
+	if (report.collapsed)
+		warn(&report, progress);
+	snprintf(progress->note, sizeof progress->note, "loss %.4f", report.loss.loss);
+	cn_progress_add(progress, batch->rows);
+	return err->code ? -1 : 0;
+}
+
+/* What was published is all there will be: who follows ends in order, and so then does the stream, which is read to its end. */
+static void
+end_publishing(struct job *job, struct cn_err *err)
+{
+	const struct cn_batch *batch;
+
+	if (!job->publish || cn_publish_end(job->publish, err) != 0)
+		return;
+	while (cn_feed_next(job->feed, &batch, err) > 0)
+		;
+	cn_reader_finish(job->in, err);
+}
+
+/* All steps; what the input has besides is read all the same, for its end to be seen. */
+static void
+make_steps(struct job *job, struct cn_progress *progress, struct cn_err *err)
+{
+	const uint64_t batches = job->steps * (uint64_t)job->c->accumulate;
+	uint64_t given = cn_trainer_done(job->trainer);
+	const struct cn_batch *batch;
+	int got;
+
+	while ((got = cn_feed_next(job->feed, &batch, err)) > 0) {
+		if (got == CN_FEED_MARK)
+			cn_publish_snapshot(job->publish, job->trainer, &job->node, err);
+		else if (given++ < batches)
+			learn(job, batch, progress, err);
+		else if (job->publish)
+			break;
+	}
+	end_publishing(job, err);
+}
+
 static void
 train(struct job *job, struct cn_err *err)
 {
 	struct cn_progress progress = { 0 };
-	struct cn_trainer_report report = { 0 };
-	const struct cn_batch *batch;
 
 	cn_progress_start(&progress, &tool, job->c, "rows", job->steps * (uint64_t)(job->c->accumulate * job->c->batch));
 	resume(job, &progress, err);
 	if (job->c->checkpoint)
 		cn_trainer_keep(job->trainer, job->c->checkpoint, (uint64_t)(job->c->every ? job->c->every : 100 * job->c->batch), &job->node, err);
-	uint64_t given = cn_trainer_done(job->trainer);
-
-	/* what is left over is read all the same, for the end of the stream to be seen */
-	while (cn_feed_next(job->feed, &batch, err) > 0) {
-		if (given++ >= job->steps * (uint64_t)job->c->accumulate)
-			continue;
-		if (cn_trainer_step(job->trainer, batch, &report, err) != 0)
-			break;
-		if (report.complete)
-			write_log(job, &report, err);
-		if (report.collapsed)
-			warn(&report, &progress);
-		snprintf(progress.note, sizeof progress.note, "loss %.4f", report.loss.loss);
-		cn_progress_add(&progress, batch->rows);
-	}
+	if (job->publish)
+		cn_publish_snapshot(job->publish, job->trainer, &job->node, err);
+	make_steps(job, &progress, err);
 	cn_progress_end(&progress);
 	const uint64_t done = cn_trainer_done(job->trainer) / (uint64_t)job->c->accumulate;
 
@@ -325,7 +400,7 @@ train(struct job *job, struct cn_err *err)
 			(unsigned long long)job->steps);
 }
 
-/* The model, then the log. */
+/* The model, then the log; and the last snapshots are on their way until they have come. */
 static void
 save(struct job *job, struct cn_err *err)
 {
@@ -333,6 +408,8 @@ save(struct job *job, struct cn_err *err)
 	cn_output_finish(job->out, err);
 	if (job->log)
 		cn_output_finish(job->log, err);
+	if (job->publish)
+		cn_publish_finish(job->publish, err);
 }
 
 int
@@ -346,13 +423,14 @@ main(int argc, char **argv)
 
 	cn_blas_begin();
 	job.pool = cn_pool_new((size_t)c.common.threads, &err);
-	if (check_options(&c, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
+	if (check_options(&c, &err) == 0 && announce(&job, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
 	    && open_trainer(&job, &err) == 0 && open_outputs(&job, &err) == 0) {
 		describe(&job, &err);
 		train(&job, &err);
 		save(&job, &err);
 		tell_kept(&job, &err);
 	}
+	cn_publish_free(job.publish);
 	cn_output_free(job.log);
 	cn_output_free(job.out);
 	cn_feed_free(job.feed);

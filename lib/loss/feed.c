@@ -11,13 +11,14 @@ struct cn_feed {
 	struct cn_reader *reader;
 	struct cn_feed_config config;
 	uint64_t given, taken, dropped;
+	uint64_t marked;	/* rows up to the last mark */
 	struct cn_batch chunk;	/* what the reader gave, used up to row at */
 	size_t at;
 	bool ended;
 	struct cn_batch batch[2];	/* one in use, one being filled */
 	int filling;
 	struct cn_task *task;
-	int found;		/* of the task: 1, 0 or -1, with its error */
+	int found;		/* of the task: what cn_feed_next gives, with its error */
 	struct cn_err err;
 };
 
@@ -44,6 +45,13 @@ epoch_at(const struct cn_batch *chunk, int field, size_t row)
 	return field < 0 ? 0 : *(const uint32_t *)cn_batch_at(chunk, field, row);
 }
 
+/* Rows there are before the next mark. */
+static uint64_t
+unmarked(const struct cn_feed *feed)
+{
+	return feed->config.every ? feed->marked + feed->config.every - feed->taken : UINT64_MAX;
+}
+
 /* How many rows from at on may be taken: they share an epoch, and are no more than wanted. */
 static size_t
 run_length(const struct cn_feed *feed, int field, size_t wanted)
@@ -53,19 +61,26 @@ run_length(const struct cn_feed *feed, int field, size_t wanted)
 
 	if (feed->config.limit > 0 && feed->config.limit - feed->taken < wanted)
 		wanted = (size_t)(feed->config.limit - feed->taken);
+	if (unmarked(feed) < wanted)
+		wanted = (size_t)unmarked(feed);
 	while (n < wanted && feed->at + n < feed->chunk.rows && epoch_at(&feed->chunk, field, feed->at + n) == epoch)
 		n++;
 	return n;
 }
 
+/* Goes on with a batch that a mark has interrupted. */
 static int
 fill(struct cn_feed *feed, struct cn_batch *out)
 {
 	const int field = cn_schema_find(cn_reader_schema(feed->reader), "epoch");
-	int got = cn_batch_shape(out, cn_reader_schema(feed->reader), 0, &feed->err) == 0 ? 1 : -1;
-	uint32_t epoch = 0;
+	int got = 1;
+	uint32_t epoch = out->rows > 0 ? epoch_at(out, field, 0) : 0;
 
 	while (got > 0 && out->rows < feed->config.rows) {
+		if (unmarked(feed) == 0) {
+			feed->marked = feed->taken;
+			return CN_FEED_MARK;
+		}
 		got = fetch(feed);
 		if (got <= 0)
 			break;
@@ -119,7 +134,7 @@ work(void *context)
 	struct cn_batch *batch = &feed->batch[feed->filling];
 
 	feed->found = feed->err.code ? -1 : fill(feed, batch);
-	if (feed->found > 0 && check_finite(batch, cn_reader_name(feed->reader), &feed->err) != 0)
+	if (feed->found == 1 && check_finite(batch, cn_reader_name(feed->reader), &feed->err) != 0)
 		feed->found = -1;
 }
 
@@ -134,10 +149,11 @@ cn_feed_new(struct cn_reader *reader, const struct cn_feed_config *config, struc
 		return NULL;
 	feed->reader = reader;
 	feed->config = *config;
-	feed->task = cn_task_start(work, feed, err);
+	if (cn_batch_shape(&feed->batch[0], cn_reader_schema(reader), 0, err) == 0)
+		feed->task = cn_task_start(work, feed, err);
 	if (feed->task)
 		return feed;
-	cn_mem_free(feed);
+	cn_feed_free(feed);
 	return NULL;
 }
 
@@ -154,14 +170,20 @@ cn_feed_next(struct cn_feed *feed, const struct cn_batch **batch, struct cn_err 
 		return cn_err_set(err, feed->err.code, "%s", feed->err.text);
 	if (feed->found == 0)
 		return 0;
-	*batch = &feed->batch[feed->filling];
-	feed->filling = !feed->filling;
-	feed->given++;
+	const int found = feed->found;
+
+	if (found == 1) {
+		*batch = &feed->batch[feed->filling];
+		feed->filling = !feed->filling;
+		feed->given++;
+	}
 	feed->found = 0;	/* if there is to be no other */
-	if (feed->given == feed->config.batches)
-		return 1;
+	if (feed->given == feed->config.batches && found == 1)
+		return found;
+	if (found == 1 && cn_batch_shape(&feed->batch[feed->filling], cn_reader_schema(feed->reader), 0, err) != 0)
+		return -1;
 	feed->task = cn_task_start(work, feed, err);
-	return feed->task ? 1 : -1;
+	return feed->task ? found : -1;
 }
 
 uint64_t

@@ -20,7 +20,10 @@ struct cn_feed_config {
 	size_t rows;		/* of a batch */
 	uint64_t limit;		/* take no more rows than this, 0 = all */
 	uint64_t batches;	/* give no more batches than this, 0 = all */
+	uint64_t every;		/* mark each so many rows, 0 = never */
 };
+
+#define CN_FEED_MARK 2
 
 /*
  * Starts reading.  When cn_feed_next returns 0 before a limit is reached, the stream has been verified to
@@ -31,6 +34,8 @@ struct cn_feed *cn_feed_new(struct cn_reader *reader, const struct cn_feed_confi
 /*
  * The next batch (belongs to the feed, valid until the next call): 1, 0 at the end, -1 error.  A NaN or an
  * infinity in x, pos, neg or neg_z is an error that names field and row.
+ *
+ * CN_FEED_MARK: of each next every rows all are used that fill a batch, and no further one was waited for.  There is no batch then.
  */
 int cn_feed_next(struct cn_feed *feed, const struct cn_batch **batch, struct cn_err *err);
 

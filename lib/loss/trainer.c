@@ -442,8 +442,9 @@ check_weights(const struct cn_trainer *t, struct cn_err *err)
 	return 0;
 }
 
-int
-cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
+/* last: what was taken for the checkpoint will see no other step that shows it to be good. */
+static int
+write_model(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, const struct cn_meta *more, bool last, struct cn_err *err)
 {
 	struct cn_history history = { 0 };
 
@@ -451,11 +452,23 @@ cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_
 		return -1;
 	trace(t, node, &history, err);
 	cn_learner_swap(t->learner);
-	if (check_weights(t, err) == 0 && put_taken(t, err) == 0)
-		cn_model_save(t->model, output, &history, err);
+	if (check_weights(t, err) == 0 && (!last || put_taken(t, err) == 0))
+		cn_model_save(t->model, output, &history, more, err);
 	cn_learner_swap(t->learner);
 	cn_history_release(&history);
 	return err->code ? -1 : 0;
+}
+
+int
+cn_trainer_save(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, struct cn_err *err)
+{
+	return write_model(t, output, node, NULL, true, err);
+}
+
+int
+cn_trainer_snapshot(struct cn_trainer *t, struct cn_output *output, const struct cn_meta *node, const struct cn_meta *more, struct cn_err *err)
+{
+	return write_model(t, output, node, more, false, err);
 }
 
 int

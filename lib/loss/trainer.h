@@ -81,6 +81,10 @@ int cn_trainer_step(struct cn_trainer *trainer, const struct cn_batch *batch, st
  */
 int cn_trainer_save(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, struct cn_err *err);
 
+/* The same with the weights as they are now, between two steps, and more as text, which tells what this is. */
+int cn_trainer_snapshot(struct cn_trainer *trainer, struct cn_output *output, const struct cn_meta *node, const struct cn_meta *more,
+	struct cn_err *err);
+
 /*
  * From now on all that the training is at a moment is kept in path, whole or not at all: as it is now, unless it was resumed
  * from there, and after the step that makes each next multiple of every rows full.  What is kept is good: it is a copy that

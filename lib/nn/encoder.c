@@ -14,23 +14,41 @@ struct cn_encoder {
 	size_t probed;		/* samples that cn_encoder_slope is about */
 };
 
-struct cn_encoder *
-cn_encoder_load(const char *path, struct cn_pool *pool, struct cn_err *err)
+/* Around a model, which it takes over; NULL is that of an error. */
+static struct cn_encoder *
+wrap(struct cn_model *model, struct cn_err *err)
 {
-	if (err->code)
-		return NULL;
-	struct cn_encoder *encoder = cn_mem_array(1, sizeof(*encoder), err);
+	struct cn_encoder *encoder = model ? cn_mem_array(1, sizeof(*encoder), err) : NULL;
 
-	if (!encoder)
+	if (!encoder) {
+		cn_model_free(model);
 		return NULL;
-	encoder->model = cn_model_load(path, pool, err);
+	}
+	encoder->model = model;
 	encoder->sample = cn_mem_array(PIECE, sizeof(*encoder->sample), err);
-	if (encoder->model)
-		encoder->input = cn_mem_array(PIECE, cn_model_input(encoder->model) * sizeof(float), err);
+	encoder->input = cn_mem_array(PIECE, cn_model_input(encoder->model) * sizeof(float), err);
 	if (!err->code)
 		return encoder;
 	cn_encoder_free(encoder);
 	return NULL;
+}
+
+struct cn_encoder *
+cn_encoder_load(const char *path, struct cn_pool *pool, struct cn_err *err)
+{
+	return wrap(cn_model_load(path, pool, err), err);
+}
+
+struct cn_encoder *
+cn_encoder_new(const char *arch, const char *head, const struct cn_field *x, struct cn_pool *pool, struct cn_err *err)
+{
+	return wrap(cn_model_new(arch, head, x, 0, pool, err), err);
+}
+
+int
+cn_encoder_update(struct cn_encoder *encoder, const struct cn_weights *weights, const char *name, struct cn_err *err)
+{
+	return cn_model_update(encoder->model, weights, name, err);
 }
 
 void

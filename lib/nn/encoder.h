@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/meta.h"
 #include "base/pool.h"
+#include "data/safetensors.h"
 #include "stream/batch.h"
 #include "stream/schema.h"
 #include "stream/step.h"
@@ -22,6 +23,12 @@ struct cn_encoder;
 enum cn_encoder_layer { CN_ENCODER_TRUNK, CN_ENCODER_HEAD };
 
 struct cn_encoder *cn_encoder_load(const char *path, struct cn_pool *pool, struct cn_err *err);
+
+/* One without sensible weights, which cn_encoder_update brings; x is the field of its samples. */
+struct cn_encoder *cn_encoder_new(const char *arch, const char *head, const struct cn_field *x, struct cn_pool *pool, struct cn_err *err);
+
+/* Takes weights of another moment of its training, in place: what was embedded before is out of date.  See cn_model_update. */
+int cn_encoder_update(struct cn_encoder *encoder, const struct cn_weights *weights, const char *name, struct cn_err *err);
 
 /* Width of a vector of that layer; the head of a model without head is the trunk. */
 size_t cn_encoder_dim(const struct cn_encoder *encoder, enum cn_encoder_layer layer);

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "data/historyjson.h"
-#include "data/safetensors.h"
 #include "nn/model.h"
 #include "nn/preset.h"
 
@@ -144,6 +143,9 @@ take_tensors(struct cn_model *model, const char *path, const struct cn_weights *
 	return 0;
 }
 
+/* What a file says of the moment in a training that it is of, and a model made from it is not. */
+static const char *const of_a_moment[] = { "cn.step", "cn.memory", "cn.low", "cn.snapshot", "cn.rows", "cn.every" };
+
 static struct cn_model *
 from_weights(const char *path, const struct cn_weights *weights, struct cn_pool *pool, struct cn_err *err)
 {
@@ -168,9 +170,8 @@ from_weights(const char *path, const struct cn_weights *weights, struct cn_pool 
 		return NULL;
 	}
 	cn_meta_merge(&model->meta, &weights->meta, err);
-	cn_meta_remove(&model->meta, "cn.step");
-	cn_meta_remove(&model->meta, "cn.memory");
-	cn_meta_remove(&model->meta, "cn.low");
+	for (size_t i = 0; i < sizeof(of_a_moment) / sizeof(*of_a_moment); i++)
+		cn_meta_remove(&model->meta, of_a_moment[i]);
 	if (take_tensors(model, path, weights, err) == 0 && !err->code)
 		return model;
 	cn_model_free(model);
@@ -192,14 +193,31 @@ cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err)
 }
 
 int
-cn_model_save(struct cn_model *model, struct cn_output *output, const struct cn_history *history, struct cn_err *err)
+cn_model_update(struct cn_model *model, const struct cn_weights *weights, const char *name, struct cn_err *err)
+{
+	static const char *const same[] = { "cn.input", "cn.norm", "cn.arch", "cn.head" };
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(*same) && !err->code; i++) {
+		const char *got = cn_meta_get(&weights->meta, same[i]), *want = cn_meta_get(&model->meta, same[i]);
+
+		if (!got || strcmp(got, want) != 0)
+			return cn_err_set(err, CN_FAILED, "%s: %s is '%s' where '%s' is needed; another training publishes there", name,
+				same[i], got ? got : "", want);
+	}
+	return err->code ? -1 : take_tensors(model, name, weights, err);
+}
+
+int
+cn_model_save(const struct cn_model *model, struct cn_output *output, const struct cn_history *history, const struct cn_meta *more, struct cn_err *err)
 {
 	struct cn_weights weights = { 0 };
 	char *provenance = cn_historyjson_write(history, err);
 
 	if (provenance)
-		cn_meta_set(&model->meta, "cn.provenance", provenance, err);
+		cn_meta_set(&weights.meta, "cn.provenance", provenance, err);
 	cn_mem_free(provenance);
+	if (more)
+		cn_meta_merge(&weights.meta, more, err);
 	cn_meta_merge(&weights.meta, &model->meta, err);
 	for (size_t i = 0; i < cn_network_tensors(model->network); i++) {
 		const struct cn_network_tensor tensor = cn_network_tensor(model->network, i);

@@ -19,6 +19,7 @@
 #include "base/meta.h"
 #include "base/output.h"
 #include "base/pool.h"
+#include "data/safetensors.h"
 #include "nn/network.h"
 #include "stream/batch.h"
 #include "stream/history.h"
@@ -41,8 +42,14 @@ struct cn_model *cn_model_new(const char *arch, const char *head, const struct c
  */
 struct cn_model *cn_model_load(const char *path, struct cn_pool *pool, struct cn_err *err);
 
-/* Into an output that the caller opened and finishes, with history as cn.provenance.  0 or -1. */
-int cn_model_save(struct cn_model *model, struct cn_output *output, const struct cn_history *history,
+/*
+ * Takes the weights of another moment of the same training (nn/snapshot.h).  Refuses those of another network or for other
+ * samples, and all that cn_model_load refuses; after an error the model is of no use.  0 or -1.
+ */
+int cn_model_update(struct cn_model *model, const struct cn_weights *weights, const char *name, struct cn_err *err);
+
+/* Into an output that the caller opened and finishes, with history as cn.provenance, and more (or NULL) as text.  0 or -1. */
+int cn_model_save(const struct cn_model *model, struct cn_output *output, const struct cn_history *history, const struct cn_meta *more,
 	struct cn_err *err);
 
 /* Refuses a field of another type or shape than the model's samples; file is named in the sentence.  0 or -1. */
