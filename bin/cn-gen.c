@@ -9,6 +9,7 @@
 #include "base/tool.h"
 #include "gen/generator.h"
 #include "nn/encoder.h"
+#include "nn/follow.h"
 #include "stream/step.h"
 #include "tensor/blas.h"
 
@@ -16,6 +17,7 @@
 
 struct config {
 	struct cn_common common;
+	struct cn_follow_options follow;
 	const char *model, *log, *state;
 	int method, replace, freeze, adversarial, space;
 	long long k, round, steps, warmup, mined, hardest, bank_size, critic, pgd_steps;
@@ -31,6 +33,7 @@ static const struct cn_opt opts[] = {
 		"true ones moved towards the anchor, a choice that is learned, mixtures of hard ones, or samples moved by the encoder's gradient" },
 	{ 0, "k", CN_INT(k), "count", "4", 1, 1024, .help = "Make this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
+	CN_FOLLOW_ROWS,
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
 	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1,
 		.help = "gan, adversary, select: aim at this similarity with the anchor, or at the positive's if that is less; "
@@ -166,7 +169,7 @@ check(const struct config *c, struct cn_err *err)
 static void
 list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *err)
 {
-	static const char other[] = "method, model, k, rows, chunk-rows, warmup, state", prefix[] = "option.";
+	static const char other[] = "method, model, follow, every, lag, k, rows, chunk-rows, warmup, state", prefix[] = "option.";
 	struct cn_meta given = { 0 };
 
 	cn_opt_history(opts, c, &given, err);
@@ -205,6 +208,13 @@ save_state(struct cn_step *step, struct cn_generator *generator, const struct cn
 	cn_weights_release(&weights);
 }
 
+/* What cn_step_renew comes to. */
+static int
+renew(void *follow, struct cn_err *err)
+{
+	return cn_follow_next(follow, err);
+}
+
 /* Opens the output, says in its metadata what the numbers of neg_rule mean, and runs. */
 static void
 run(struct cn_step *step, struct cn_generator *generator, const struct config *c, struct cn_err *err)
@@ -214,6 +224,7 @@ run(struct cn_step *step, struct cn_generator *generator, const struct config *c
 	cn_meta_remove(cn_writer_meta(step->out), "mine.rules");
 	cn_meta_set(cn_writer_meta(step->out), "gen.rules", CN_MADE_RULES, err);
 	cn_progress_start(&step->progress, &tool, c, "rows", cn_reader_rows_hint(step->in));
+	cn_generator_follow(generator, step);
 	cn_generator_run(generator, step->out, (uint64_t)c->common.rows, &step->progress, err);
 	cn_progress_end(&step->progress);
 }
@@ -245,7 +256,8 @@ main(int argc, char **argv)
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	struct cn_step step = { 0 };
-	struct cn_encoder *encoder = NULL;
+	struct cn_encoder *model = NULL, *encoder = NULL;
+	struct cn_follow *follow = NULL;
 	struct cn_output *log = NULL, *state;
 	struct cn_generator *generator = NULL;
 	struct cn_meta settings = { 0 };
@@ -254,9 +266,14 @@ main(int argc, char **argv)
 	cn_blas_begin();
 	check(&c, &err);
 	list_settings(&c, &settings, &err);
+	cn_follow_check(&c.follow, c.model, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
-		encoder = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
-		cn_encoder_trace(encoder, c.model, &step, &err);
+		model = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
+		cn_encoder_trace(model, c.model, &step, &err);
+		follow = cn_follow_open(&c.follow, &step, &err);
+		step.renew = follow ? renew : NULL;
+		step.renew_context = follow;
+		encoder = follow ? cn_follow_encoder(follow, "x", &err) : model;
 		log = c.log ? cn_output_open(c.log, CN_OUTPUT_TEXT, &err) : NULL;
 		if (!err.code) {
 			const struct cn_generator_config config = generator_config(&c, encoder, log, step.pool);
@@ -273,7 +290,10 @@ main(int argc, char **argv)
 	cn_output_free(state);
 	cn_output_free(log);
 	cn_generator_free(generator);
-	cn_encoder_free(encoder);
+	cn_encoder_free(model);
 	cn_meta_release(&settings);
-	return cn_step_end(&step, &err);
+	cn_follow_explain(follow, &err);
+	const int status = cn_step_end(&step, &err);
+	cn_follow_free(follow);
+	return status;
 }

@@ -5,6 +5,7 @@
 #include "mine/assembler.h"
 #include "mine/miner.h"
 #include "nn/encoder.h"
+#include "nn/follow.h"
 #include "stream/step.h"
 #include "tensor/blas.h"
 
@@ -12,6 +13,7 @@
 
 struct config {
 	struct cn_common common;
+	struct cn_follow_options follow;
 	struct cn_texts bank, guide;
 	struct cn_reals quota;
 	const char *model, *mix, *schedule, *ranks, *hops, *known, *weight;
@@ -35,6 +37,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "schedule", CN_TEXT(schedule), "phases", .help = "Mixtures by row of the input: '0 random; 50000 random:0.5 hard:0.5'" },
 	{ 0, "k", CN_INT(k), "count", "16", 1, 65536, .help = "Choose this many negatives per row" },
 	{ 'm', "model", CN_PATH(model), "file", .help = "Compare samples by the head of this encoder instead of comparing field z" },
+	CN_FOLLOW_ROWS,
 	{ 0, "metric", CN_CHOICE(metric), "name", "cosine", .choices = "cosine|dot|l2", .help = "Compare by cosine, by inner product, or by minus the squared distance" },
 	{ 0, "emit", CN_CHOICE(emit), "what", "auto", .choices = "auto|id|value|z", .help = "Add beside the ids nothing, samples (neg), or vectors (neg_z); auto: samples where z was not compared" },
 	{ 0, "ranks", CN_TEXT(ranks), "from:to", .help = "Choose among the allowed candidates from this rank (0 is the best) to before that one" },
@@ -136,6 +139,21 @@ selector_config(const struct config *c, struct cn_err *err)
 	read_ranks(c->ranks, &s, err);
 	read_hops(c->hops, &s, err);
 	return s;
+}
+
+/* Who brings the encoder's weights, and who works with them. */
+struct loop {
+	struct cn_follow *follow;
+	struct cn_miner *miner;
+};
+
+static int
+renew(void *context, struct cn_err *err)
+{
+	struct loop *loop = context;
+	const int got = cn_follow_next(loop->follow, err);
+
+	return got == CN_FOLLOW_NEW && cn_miner_renew(loop->miner, err) < 0 ? -1 : got;
 }
 
 /* What the options cannot say row by row. */
@@ -256,7 +274,7 @@ check_assembly(const struct config *c, const struct cn_selector_config *s, struc
 
 /* The streams the negatives come from, and what speaks against them; freed by close_inputs. */
 static void
-open_inputs(struct cn_step *step, const struct config *c, struct cn_miner_config *m, struct cn_err *err)
+open_inputs(struct cn_step *step, const struct config *c, struct loop *loop, struct cn_miner_config *m, struct cn_err *err)
 {
 	const struct cn_pairs_config pairs = { c->known, c->symmetric, c->known_bloom, (uint64_t)c->memory, !(c->known_bloom > 0) };
 
@@ -267,6 +285,12 @@ open_inputs(struct cn_step *step, const struct config *c, struct cn_miner_config
 	if (c->model && !err->code)
 		m->encoder = cn_encoder_load(c->model, step->pool, err);
 	cn_encoder_trace(m->encoder, c->model, step, err);
+	loop->follow = cn_follow_open(&c->follow, step, err);
+	if (loop->follow)
+		m->encoder = cn_follow_encoder(loop->follow, "x", err);
+	m->follows = loop->follow != NULL;
+	step->renew = loop->follow ? renew : NULL;
+	step->renew_context = loop;
 	if (c->known && !err->code)
 		m->known = cn_pairs_read(&pairs, err);
 	step->side = c->known;
@@ -279,7 +303,8 @@ close_inputs(struct cn_miner_config *m)
 		cn_reader_free(m->bank[i]);
 	for (size_t i = 0; i < m->guides; i++)
 		cn_reader_free(m->guide_stream[i]);
-	cn_encoder_free(m->encoder);
+	if (!m->follows)
+		cn_encoder_free(m->encoder);
 	cn_pairs_free((struct cn_pairs *)m->known);
 }
 
@@ -406,17 +431,17 @@ assemble(struct cn_step *step, const struct config *c, const struct cn_selector_
 
 /* The whole of choosing negatives. */
 static void
-mine(struct cn_step *step, const struct config *c, const struct cn_miner_config *m, struct cn_err *err)
+mine(struct cn_step *step, const struct config *c, struct loop *loop, const struct cn_miner_config *m, struct cn_err *err)
 {
-	struct cn_miner *miner = cn_miner_new(m, step->in, err);
-
-	step->group = err->code ? 0 : cn_miner_group(miner);
-	open_output(step, miner, m, err);
-	if (cn_step_run(step, cn_miner_make, miner, err) == 0) {
-		tell(c, cn_miner_counts(miner));
-		note(cn_writer_findings(step->out), cn_miner_counts(miner), err);
+	loop->miner = cn_miner_new(m, step->in, err);
+	step->group = err->code ? 0 : cn_miner_group(loop->miner);
+	open_output(step, loop->miner, m, err);
+	if (cn_step_run(step, cn_miner_make, loop->miner, err) == 0) {
+		tell(c, cn_miner_counts(loop->miner));
+		note(cn_writer_findings(step->out), cn_miner_counts(loop->miner), err);
 	}
-	cn_miner_free(miner);
+	cn_miner_free(loop->miner);
+	cn_follow_explain(loop->follow, err);
 }
 
 int
@@ -425,22 +450,25 @@ main(int argc, char **argv)
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
 	struct cn_step step = { 0 };
+	struct loop loop = { 0 };
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 	const struct cn_selector_config strategy = selector_config(&c, &err);
 	struct cn_miner_config config = miner_config(&c, &strategy);
 
 	cn_blas_begin();
+	cn_follow_check(&c.follow, c.model, &err);
 	check(&c, &strategy, &err);
 	check_effects(&c, &strategy, &err);
 	check_assembly(&c, &strategy, &err);
 	if (cn_step_open(&step, &tool, &c, operand, &err) == 0)
-		open_inputs(&step, &c, &config, &err);
+		open_inputs(&step, &c, &loop, &config, &err);
 	config.pool = step.pool;
 	if (c.assemble)
 		assemble(&step, &c, &strategy, &config, &err);
 	else
-		mine(&step, &c, &config, &err);
+		mine(&step, &c, &loop, &config, &err);
 	const int status = cn_step_end(&step, &err);	/* notes in the output how the banks ended */
 	close_inputs(&config);
+	cn_follow_free(loop.follow);
 	return status;
 }

@@ -17,6 +17,7 @@ struct cn_generator {
 	void *method, *mixer;		/* the one asked for; the one that stands in while that learns, or NULL */
 	struct cn_made made;
 	float *score;			/* (rows, k) */
+	struct cn_step *step;		/* see cn_generator_follow; or NULL */
 	struct cn_batch out;
 	bool logq;			/* goes out */
 	uint64_t before;		/* rows of earlier rounds, and of earlier streams if the state knows them */
@@ -245,13 +246,20 @@ put(struct cn_generator *g, const struct cn_round *round, struct cn_writer *writ
 	return cn_writer_put(writer, out, err);
 }
 
+void
+cn_generator_follow(struct cn_generator *g, struct cn_step *step)
+{
+	g->step = step;
+	cn_rounds_follow(g->rounds, step);
+}
+
 int
 cn_generator_run(struct cn_generator *g, struct cn_writer *writer, uint64_t limit, struct cn_progress *progress, struct cn_err *err)
 {
 	const struct cn_round *round;
 
 	cn_rounds_limit(g->rounds, limit);
-	while ((round = cn_rounds_next(g->rounds, err)) != NULL) {
+	while (cn_step_flush(g->step, cn_writer_rows(writer), err) == 0 && (round = cn_rounds_next(g->rounds, err)) != NULL) {
 		if (learn(g, round, err) < 0)
 			break;
 		g->made.err = err;

@@ -20,6 +20,7 @@
 #include "gen/rounds.h"
 #include "stream/reader.h"
 #include "stream/schema.h"
+#include "stream/step.h"
 #include "stream/writer.h"
 
 struct cn_generator_config {
@@ -49,6 +50,12 @@ int cn_generator_run(struct cn_generator *generator, struct cn_writer *out, uint
  */
 int cn_generator_keep(struct cn_generator *generator, const struct cn_meta *settings, struct cn_weights *weights, struct cn_err *err);
 int cn_generator_take_back(struct cn_generator *generator, const struct cn_meta *settings, const char *path, struct cn_err *err);
+
+/*
+ * What is made is sent by cn_step_flush, and the encoder gets other weights by cn_step_renew, when step says so; the state of the
+ * generator goes on.  Before cn_generator_run.
+ */
+void cn_generator_follow(struct cn_generator *generator, struct cn_step *step);
 
 /* How many negatives each rule made so far. */
 const uint64_t *cn_generator_counts(const struct cn_generator *generator);

@@ -13,6 +13,7 @@
 struct cn_rounds {
 	struct cn_rounds_config config;
 	struct cn_reader *in;
+	struct cn_step *step;			/* or NULL */
 	struct cn_vector vector, pos_vector;
 	int id, epoch, neg, neg_id, neg_z;	/* fields of the input; -1 = none */
 	size_t kept;				/* negatives a row of the input has */
@@ -172,6 +173,12 @@ cn_rounds_limit(struct cn_rounds *r, uint64_t limit)
 	r->left = limit ? limit : UINT64_MAX;
 }
 
+void
+cn_rounds_follow(struct cn_rounds *r, struct cn_step *step)
+{
+	r->step = step;
+}
+
 const struct cn_batch *
 cn_rounds_batch(const struct cn_rounds *r)
 {
@@ -195,19 +202,21 @@ read_chunk(struct cn_rounds *r, struct cn_err *err)
 	return 1;
 }
 
-/* As many rows as a round has, or as are left. */
+/* As many rows as a round has, or as are left to where it must end. */
 static int
 fill(struct cn_rounds *r, struct cn_err *err)
 {
 	int got = 1;
 
 	r->before += r->batch.rows;
+	const size_t full = cn_step_most(r->step, r->before, r->config.rows);
+
 	if (cn_batch_shape(&r->batch, cn_reader_schema(r->in), 0, err) < 0)
 		return -1;
-	while (r->batch.rows < r->config.rows) {
+	while (r->batch.rows < full) {
 		if (r->used == r->chunk.rows && (got = read_chunk(r, err)) <= 0)
 			break;
-		const size_t room = r->config.rows - r->batch.rows, left = r->chunk.rows - r->used, n = left < room ? left : room;
+		const size_t room = full - r->batch.rows, left = r->chunk.rows - r->used, n = left < room ? left : room;
 
 		if (r->batch.rows == 0)
 			r->batch.first_row = r->chunk.first_row + r->used;
@@ -286,7 +295,11 @@ look(struct cn_rounds *r, struct cn_err *err)
 const struct cn_round *
 cn_rounds_next(struct cn_rounds *r, struct cn_err *err)
 {
-	if (err->code || fill(r, err) < 0 || r->batch.rows == 0 || look(r, err) < 0)
+	if (err->code || fill(r, err) < 0 || r->batch.rows == 0)
 		return NULL;
-	return &r->round;
+	if (cn_step_renew(r->step, r->before, err) <= 0) {
+		cn_reader_give_back(r->in, r->batch.rows + r->chunk.rows - r->used);
+		return NULL;
+	}
+	return look(r, err) < 0 ? NULL : &r->round;
 }

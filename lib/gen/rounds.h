@@ -17,6 +17,7 @@
 #include "nn/encoder.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
+#include "stream/step.h"
 
 struct cn_rounds;
 
@@ -43,7 +44,10 @@ const struct cn_field *cn_rounds_sample(const struct cn_rounds *rounds);
 /* No more than so many rows in all; 0 = no limit. */
 void cn_rounds_limit(struct cn_rounds *rounds, uint64_t limit);
 
-/* The next round; NULL at the end, and on an error.  Only the last may not be full. */
+/* Rounds end where step has its rows renewed, and there will be none where it says so: see stream/step.h. */
+void cn_rounds_follow(struct cn_rounds *rounds, struct cn_step *step);
+
+/* The next round; NULL at the end, and on an error.  Only the last, and with a step the last before it renews, may not be full. */
 const struct cn_round *cn_rounds_next(struct cn_rounds *rounds, struct cn_err *err);
 
 /* The rows of the round as they came. */

@@ -60,6 +60,9 @@ plan_bank_vector(struct cn_mine_fields *f, struct cn_mine_bank *bank, const stru
 	if (cn_vector_init(&bank->vector, bank->schema, bank->file, c->encoder ? "x" : "z", c->encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
 	bank->keep.vector = &bank->vector;
+	bank->keep.later = c->follows && !c->batch;
+	if (bank->keep.later)
+		bank->keep.value = bank->vector.field;
 	if (f->vector.dim != bank->vector.dim)
 		return cn_err_set(err, CN_FAILED, "%s has vectors of %zu numbers and %s of %zu; embed both with one model",
 			f->file, f->vector.dim, bank->file, bank->vector.dim);
@@ -235,8 +238,10 @@ plan_memory(struct cn_mine_fields *f, const struct cn_miner_config *c)
 		if (!cn_segments_can_reread(c->bank[b]))
 			return;
 	f->streamed = true;
-	for (size_t b = 0; b < f->banks; b++)
+	for (size_t b = 0; b < f->banks; b++) {
 		f->bank[b].keep.vector = NULL;
+		f->bank[b].keep.value = -1;
+	}
 }
 
 int

@@ -84,6 +84,17 @@ read_banks(struct cn_miner *m, struct cn_err *err)
 	m->bank.dim = m->fields.vector.dim;
 	m->segments.files = m->config.banks;
 	m->segments.streamed = m->fields.streamed;
+	return m->config.follows ? 0 : lay_out(m, err);
+}
+
+int
+cn_miner_renew(struct cn_miner *m, struct cn_err *err)
+{
+	if (m->config.batch || err->code)
+		return err->code ? -1 : 0;
+	if (!m->fields.streamed && cn_bank_embed(&m->bank, &m->fields.bank[0].keep, err) < 0)
+		return -1;
+	cn_layout_release(&m->layout);
 	return lay_out(m, err);
 }
 

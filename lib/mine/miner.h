@@ -54,6 +54,7 @@ struct cn_miner_config {
 	const struct cn_pairs *known;	/* or NULL; not owned */
 	uint64_t memory;		/* bytes for the banks and what is done with them; 0 = no bound */
 	struct cn_encoder *encoder;	/* compare by its head; NULL = by field z; not owned */
+	bool follows;			/* its weights come with cn_miner_renew, and change: see nn/follow.h */
 	struct cn_pool *pool;		/* may be NULL; not owned */
 	size_t banks, guides;
 	struct cn_reader *bank[CN_SPANS], *guide_stream[CN_MINER_GUIDES];	/* not owned; must outlive the miner */
@@ -63,6 +64,9 @@ struct cn_miner;
 
 /* Checks fields and reads the banks whole.  in must outlive the miner. */
 struct cn_miner *cn_miner_new(const struct cn_miner_config *config, struct cn_reader *in, struct cn_err *err);
+
+/* The encoder has other weights: makes the vectors of the banks again, and what is learned of them.  Caches stay. */
+int cn_miner_renew(struct cn_miner *miner, struct cn_err *err);
 
 /* The schema of the output: that of the input, its old negatives replaced. */
 int cn_miner_schema(const struct cn_miner *miner, struct cn_schema *schema, struct cn_err *err);

@@ -5,6 +5,7 @@
 #include "nn/bank.h"
 #include "stream/batch.h"
 #include "tensor/dtype.h"
+#include "tensor/kernel.h"
 
 #include "base/banned.h"
 
@@ -92,6 +93,8 @@ append(struct cn_bank *bank, const struct cn_bank_config *config, const struct c
 	bank->rows += batch->rows;
 	if (!config->vector)
 		return 0;
+	if (config->later)
+		return cn_encoder_check_rows(config->vector->encoder, batch, config->vector->field, config->vector->file, err);
 	return (config->raw ? cn_vector_read : cn_vector_read_unit)(config->vector, batch, bank->unit + at * bank->dim, err);
 }
 
@@ -160,6 +163,24 @@ cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn_ban
 	if (err->code)
 		return -1;
 	sort_by_id(bank);
+	return 0;
+}
+
+int
+cn_bank_embed(struct cn_bank *bank, const struct cn_bank_config *config, struct cn_err *err)
+{
+	const struct cn_vector *vector = config->vector;
+	const size_t count = bank->rows * bank->dim;
+
+	if (err->code || cn_encoder_embed(vector->encoder, bank->value, bank->rows, vector->layer, bank->unit, err) < 0)
+		return -1;
+	const size_t bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, bank->unit, count);
+
+	if (bad < count)
+		return cn_err_set(err, CN_FAILED, "the encoder makes a vector that is not finite of the bank's sample of id %llu; "
+			"train it with a lower --lr", (unsigned long long)bank->id[bad / bank->dim]);
+	if (!config->raw)
+		cn_kernel_normalize(bank->unit, bank->rows, bank->dim);
 	return 0;
 }
 

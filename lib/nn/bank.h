@@ -37,6 +37,7 @@ struct cn_bank_config {
 	const struct cn_vector *vector;	/* NULL: no vectors */
 	int id, content, label, group, weight, value;
 	bool raw;			/* leave vectors as long as they are */
+	bool later;			/* vectors are made by cn_bank_embed of value, the field that vector names */
 	uint64_t memory;		/* the most bytes the bank may take; 0 = no limit */
 };
 
@@ -51,6 +52,9 @@ int cn_bank_read(struct cn_bank *bank, struct cn_reader *reader, const struct cn
 /* Appends the rows of a batch; append leaves cn_bank_find as it was, for who does not ask it. */
 int cn_bank_append(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err);
 int cn_bank_add(struct cn_bank *bank, const struct cn_batch *batch, const struct cn_bank_config *config, struct cn_err *err);
+
+/* Makes the vectors of all rows of their samples, with the encoder as it is now; of a config with later. */
+int cn_bank_embed(struct cn_bank *bank, const struct cn_bank_config *config, struct cn_err *err);
 
 /* Forgets the rows, but not the memory for them. */
 void cn_bank_clear(struct cn_bank *bank);
