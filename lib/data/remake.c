@@ -203,13 +203,26 @@ refuse_pipe(const struct remake *remake, const struct cn_node *node, const char 
 		"it; give %s a file", remake->file, cn_head_printable(by), cn_head_printable(text), by);
 }
 
+/* Who was there beside the pipe of a loop is not in its history. */
+static void
+refuse_loop(const struct remake *remake, const char *path)
+{
+	char text[200];
+
+	snprintf(text, sizeof text, "%s", path);
+	cn_err_set(remake->err, CN_FAILED, "%s: was made in a loop, with an encoder that was learning meanwhile (--follow %s), so make cannot "
+		"make it; run the loop again", remake->file, cn_head_printable(text));
+}
+
 /* What must be there first: inputs that are files, and those of the commands in pipes. */
 static void
 put_needs(struct remake *remake, size_t number)
 {
 	const struct cn_node *node = remake->history->node + number;
-	const char *name;
+	const char *followed = cn_meta_get(&node->meta, "option.follow"), *name;
 
+	if (followed)
+		refuse_loop(remake, followed);
 	if (!visit(remake))
 		return;
 	for (size_t i = 1; (name = cn_node_input(node, i)) && !remake->err->code; i++) {

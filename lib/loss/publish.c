@@ -128,8 +128,8 @@ write_file(const char *path, const struct cn_letter *letter, int *lock, struct c
 	struct cn_output *output = cn_output_open(path, 0, err);
 
 	cn_output_write(output, letter->bytes, letter->size, err);
-	if (output && lock)
-		*lock = cn_output_hold(output);
+	if (output && lock && (*lock = cn_output_hold(output)) < 0)
+		cn_err_errno(err, "cannot lock %s", path);
 	cn_output_finish(output, err);
 	cn_output_free(output);
 	return err->code ? -1 : 0;

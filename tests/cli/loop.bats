@@ -232,6 +232,12 @@ export -f publish
 	refuses 4 "$gen --follow <(cat wrong) pairs.cns -o a" 'digest'
 }
 
+@test "loop: make is told that it cannot make what a loop has made" {
+	ok "$gen --follow f pairs.cns | tee rows | $train --publish f -o m"
+	refuses 1 'cn-info --make m' 'was made in a loop'
+	refuses 1 'cn-info --make rows' 'run the loop again'
+}
+
 @test "loop: options that miss each other are refused" {
 	refuses 2 "cn-gen --follow f pairs.cns" '--every'
 	refuses 2 "cn-mine --follow f --bank demo.cns pairs.cns" '--every'
