@@ -35,5 +35,5 @@ make -s -f "$here/rounds.mk" ROUNDS=4 rounds.safetensors
 for model in lag0 lag1 rounds; do
 	for split in train test; do cn-embed -q -m $model.safetensors $split.cns -o $split.$model.z.cns; done
 	printf '%s\t' $model
-	cn-eval knn --k 10 --train train.$model.z.cns test.$model.z.cns | head -n 1
+	cn-eval knn --k 10 --train train.$model.z.cns test.$model.z.cns | awk '$1 == "accuracy"'
 done
