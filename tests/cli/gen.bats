@@ -211,7 +211,7 @@ print(abs((n.reshape(len(z), 2, -1) * z[:, None]).sum(2) - s).max() < 1e-5, ((s 
 rng = numpy.random.default_rng(1)
 x = rng.normal(size=(300, 6)).astype("f4") * numpy.float32([1, 10, 0, 1, 1, 1]) + numpy.float32([0, 50, 7, 0, 0, 0])
 numpy.save("x.npy", x)'
-	ok "cn-import npy x.npy | cn-augment --noise 0.1 -o pairs"
+	ok "cn-import npy --field x x.npy | cn-augment --noise 0.1 -o pairs"
 	ok "cn-train -q --arch 'linear:16 relu linear:8' --batch 50 -o m pairs"
 	ok "cn-gen --space input --round 50 --warmup 50 --steps 4 --input-margin 0.5 -m m pairs -o g && cn-gen --method gradient --epsilon 0.25 --guard -2 -m m pairs -o h"
 	for f in x neg neg_rule; do cn-export npy --field $f g -o $f.npy && cn-export npy --field $f h -o h_$f.npy; done

@@ -318,7 +318,7 @@ make_encoder(const char *arch, const struct cn_field *x)
 	const int fd = mkstemp(path);
 	struct cn_output *output = cn_output_open(path, 0, &err);
 
-	cn_model_save(model, output, &history, &err);
+	cn_model_save(model, output, &history, NULL, &err);
 	cn_output_finish(output, &err);
 	cn_output_free(output);
 	cn_model_free(model);
