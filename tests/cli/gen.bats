@@ -243,10 +243,10 @@ print(n.shape, len(made) > 300, (abs(made[:, 2] - 7) < 1).all(), m.dtype, (q == 
 	for target in 0.3 0.6 1; do
 		ok "cn-gen --method adversary $quick --bank-size 300 --target $target --log log $(z) -o g"
 		[ "$(head -n 1 log)" = "$(printf 'rows\tloss\tsimilarity\tpos_similarity\tused')" ]
-		last 3 >"$target"
+		last 3 >"at$target"
 		column g neg_score -t f4 -w16 | tail -n 600 | tr ' ' '\n' | awk 'NF { sum += $1; n++ } END { printf "%.4f", sum / n }' >"given$target"
 	done
-	holds "$(<0.3) > 0.25 && $(<0.3) < 0.35 && $(<0.6) > 0.55 && $(<0.6) < 0.65 && $(<1) > 0.9"
+	holds "$(<at0.3) > 0.25 && $(<at0.3) < 0.35 && $(<at0.6) > 0.55 && $(<at0.6) < 0.65 && $(<at1) > 0.9"
 	holds "$(<given0.3) > 0.29 && $(<given0.3) < 0.31 && $(<given0.6) > 0.59 && $(<given0.6) < 0.61"
 	grep -q 7 <(column g neg_rule -t u1 -w4)
 	run ! grep -q 7 <(column g neg_rule -t u1 -w4 | head -n 128)
@@ -255,10 +255,10 @@ print(n.shape, len(made) > 300, (abs(made[:, 2] - 7) < 1).all(), m.dtype, (q == 
 @test "gen: what moves towards the anchor moves by --pull" {
 	for pull in 0 1 20; do
 		ok "cn-gen --method hdml $quick --guard -2 --pull $pull --log log $(z) -o g"
-		column g neg_score -t f4 -w16 | tail -n +129 | tr ' ' '\n' | awk 'NF { sum += $1; n++ } END { printf "%.7f", sum / n }' >"$pull"
+		column g neg_score -t f4 -w16 | tail -n +129 | tr ' ' '\n' | awk 'NF { sum += $1; n++ } END { printf "%.7f", sum / n }' >"pull$pull"
 		last 4 >"kept$pull"
 	done
-	holds "$(<0) < $(<1) && $(<1) < $(<20)"
+	holds "$(<pull0) < $(<pull1) && $(<pull1) < $(<pull20)"
 	holds "$(<kept0) == 1 && $(<kept20) < $(<kept1)"
 	[ "$(column g neg_rule -t u1 -w4 | tail -n +129 | tr ' ' '\n' | sort -u)" = 8 ]
 }
