@@ -8,7 +8,7 @@
 . "$(dirname "$0")/../bench/measure.bash"
 read -ra sets <<<"${CN_SETS:-demo cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
-all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded mix mix-guarded
+all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded assembled assembled-guarded mix mix-guarded
 	adversary adversary-guarded gan gan-guarded gan-and-mined'
 read -ra choices <<<"$(echo ${CN_CHOICES:-$all})"
 kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
@@ -66,7 +66,7 @@ begin() {
 		cn-train -q -s "$seed" "${net[@]}" --batch "$batch" --temperature "$temperature" --lr 6e-4 -o "$model"
 }
 
-# Pairs with the chosen negatives, out of pairs.
+# choose CHOICE BANK MODEL BATCH: pairs with the chosen negatives, out of pairs.
 choose() {
 	local bank=$2 model=$3 hard=(--strategy hard --emit id)
 
@@ -75,6 +75,8 @@ choose() {
 	random) cn-mine -q --strategy random --k 4 --emit id --bank "$bank" ;;
 	hard) cn-mine -q "${hard[@]}" --k 4 --bank "$bank" -m "$model" ;;
 	hard-guarded) cn-mine -q "${hard[@]}" --k 4 --max-share 0.95 --bank "$bank" -m "$model" ;;
+	assembled) cn-mine -q --assemble "$4" --mix 'hard:0.5 random:0.5' -m "$model" ;;
+	assembled-guarded) cn-mine -q --assemble "$4" --mix 'hard:0.5 random:0.5' --max-score 0.95 -m "$model" ;;
 	gan-and-mined) cn-mine -q "${hard[@]}" --k 2 --max-share 0.95 --bank "$bank" -m "$model" | cn-gen -q --method gan --k 2 -m "$model" ;;
 	*-guarded) cn-gen -q --method "${1%-guarded}" --k 4 -m "$model" ;;
 	*) cn-gen -q --method "$1" --k 4 --guard -2 -m "$model" ;;
@@ -98,7 +100,7 @@ cell() {
 	start=$EPOCHREALTIME
 	cn-augment --epochs $((behind * 4)) --shuffle -s "10$seed" "${views[@]}" \
 		-n "$(awk -v n="$((rows * behind))" -v times="$times" 'BEGIN { print int(n * times) }')" "$set.train.cns" |
-		choose "$choice" "$set.train.cns" "$model" | tee "$to.d/pairs.cns" |
+		choose "$choice" "$set.train.cns" "$model" "$batch" | tee "$to.d/pairs.cns" |
 		cn-train -q -s "$seed" --init "$model" "${more[@]}" --loss "$loss" --batch "$batch" --temperature "$temperature" --lr 6e-4 \
 			-o "$to.d/m.safetensors"
 	awk -v start="$start" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }' >"$to.d/seconds"
@@ -107,7 +109,7 @@ cell() {
 		cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
 		cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
 		cat "$to.d/seconds"
-		case $choice in in-batch* | hcl) ;; *)
+		case $choice in in-batch* | hcl | assembled*) ;; *)
 			cn-cat --skip "$rows" -n 2000 "$to.d/pairs.cns" | cn-eval negatives --bank "$set.train.cns" -m "$model" |
 				awk '$1 ~ /^(hardness|false_negatives|diversity)$/ { print $1, $2 }' ;;
 		esac
