@@ -10,7 +10,7 @@ read -ra sets <<<"${CN_SETS:-demo cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
 all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded assembled assembled-guarded mix mix-guarded
 	adversary adversary-guarded gan gan-guarded gan-and-mined'
-read -ra choices <<<"$(echo ${CN_CHOICES:-$all})"
+read -rd "" -a choices <<<"${CN_CHOICES:-$all}" || :
 kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
 export kept CN_THREADS=1 scale=${CN_SCALE:-1}
 cd "$work" || exit
