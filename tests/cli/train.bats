@@ -258,7 +258,7 @@ END"
 	for word in 0 -1 1x head "''"; do
 		refuses 2 "cn-train --init init.safetensors --freeze=$word --batch 40 -o m.safetensors $d" '--freeze takes a number of layers'
 	done
-	refuses 2 "cn-train --init init.safetensors --freeze 19 --batch 40 -o m.safetensors $d" 'cannot freeze 19 layers: the trunk has 18'
+	refuses 2 "cn-train --init init.safetensors --freeze 20 --batch 40 -o m.safetensors $d" 'cannot freeze 20 layers: the trunk has 19'
 	ok "cn-train -q --arch 'conv:4 gap' --batch 40 -o bare.safetensors $d"
 	refuses 2 "cn-train --init bare.safetensors --freeze trunk --batch 40 -o m.safetensors $d" 'nothing left to learn'
 	[ ! -e m.safetensors ]
