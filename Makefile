@@ -64,6 +64,10 @@ objectives: all
 adversary: all
 	@tests/workflows/adversary.sh
 
+## mining: compare what ways of choosing negatives find, and what is learned from it (half an hour; goes on where it stopped)
+mining: all
+	@tests/workflows/mining.sh
+
 ## asan: build with address and undefined behaviour sanitizers into build/asan
 asan:
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g' SANITIZE='-fsanitize=address,undefined \
@@ -137,5 +141,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
-.PHONY: all help deps demo check full bench objectives adversary asan fuzz units fuzzers benches install uninstall clean
+.PHONY: all help deps demo check full bench objectives mining adversary asan fuzz units fuzzers benches install uninstall clean
 .SECONDARY:
