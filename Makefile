@@ -60,11 +60,11 @@ bench: all
 objectives: all
 	@tests/workflows/objectives.sh
 
-## adversary: compare negatives that are made with others, at equal steps and in equal time (an hour; goes on where it stopped)
+## adversary: compare negatives that are made with others, at equal steps and in equal time (long; goes on where it stopped)
 adversary: all
 	@tests/workflows/adversary.sh
 
-## mining: compare what ways of choosing negatives find, and what is learned from it (half an hour; goes on where it stopped)
+## mining: compare what ways of choosing negatives find, and what is learned from it (long; goes on where it stopped)
 mining: all
 	@tests/workflows/mining.sh
 

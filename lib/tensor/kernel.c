@@ -8,20 +8,11 @@
 
 #include "tensor/clones.h"
 #include "tensor/kernel.h"
+#include "tensor/lanes.h"
 
 #include "base/banned.h"
 
-#define LANES 16
-
-/* (((0+8)+(4+12)) + ((2+10)+(6+14))) + ...: halves folded onto each other. */
-static float
-fold(float *lane)
-{
-	for (size_t width = LANES / 2; width; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lane[i] += lane[i + width];
-	return lane[0];
-}
+#define LANES CN_LANES
 
 CN_CLONES float
 cn_kernel_dot(const float *a, const float *b, size_t n)
@@ -40,7 +31,7 @@ cn_kernel_dot(const float *a, const float *b, size_t n)
 	memcpy(sum, &total, sizeof sum);
 	for (size_t lane = 0; i < n; i++, lane++)
 		sum[lane] += a[i] * b[i];
-	return fold(sum);
+	return cn_lanes_fold(sum);
 }
 
 CN_CLONES float
@@ -61,7 +52,7 @@ cn_kernel_distance2(const float *a, const float *b, size_t n)
 	memcpy(sum, &total, sizeof sum);
 	for (size_t lane = 0; i < n; i++, lane++)
 		sum[lane] += (a[i] - b[i]) * (a[i] - b[i]);
-	return fold(sum);
+	return cn_lanes_fold(sum);
 }
 
 /* Squares of floats are exact in doubles and their sum cannot overflow: any finite row gets a length. */
@@ -103,7 +94,7 @@ sum_run(const float *x, size_t n)
 	for (size_t i = 0; i < n; i += LANES)
 		for (size_t l = 0; l < LANES && i + l < n; l++)
 			lane[l] += x[i + l];
-	return (double)fold(lane);
+	return (double)cn_lanes_fold(lane);
 }
 
 double

@@ -4,10 +4,11 @@
 
 #include "tensor/clones.h"
 #include "tensor/quantise.h"
+#include "tensor/lanes.h"
 
 #include "base/banned.h"
 
-enum { LANES = 16, RUN = 4 };
+enum { LANES = CN_LANES, RUN = 4 };
 
 /* What rounding to integers left of a vector, in units of scale: squared lengths of the vector, of the rest, of the integers. */
 struct remains {
@@ -36,15 +37,6 @@ greatest(const float *x, size_t d)
 	for (size_t l = 0; l < LANES; l++)
 		most = lane[l] > most ? lane[l] : most;
 	return most;
-}
-
-static float
-fold(float *lane)
-{
-	for (size_t width = LANES / 2; width; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lane[i] += lane[i + width];
-	return lane[0];
 }
 
 /*
@@ -79,9 +71,9 @@ round_to(const float *x, size_t d, float scale, int bias, uint8_t *code, size_t 
 	}
 	for (size_t l = 0; l < LANES; l++)
 		r.sum += sum[l];
-	r.squares = fold(squares);
-	r.rest = fold(rest);
-	r.rounded = fold(rounded);
+	r.squares = cn_lanes_fold(squares);
+	r.rest = cn_lanes_fold(rest);
+	r.rounded = cn_lanes_fold(rounded);
 	return r;
 }
 

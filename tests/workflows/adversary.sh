@@ -4,7 +4,7 @@
 # negatives.  One table for each set: accuracies of five seeds, what in-batch negatives reach in the same time, and what the negatives
 # are like.  Results are kept in build/adversary, a file for each training, and what is there is not done again.
 # CN_SETS ("demo cifar10 fashion"), CN_SEEDS ("0 1 2 3 4"), CN_CHOICES and CN_SCALE (1; parts of the rows) make it smaller;
-# CN_SETTINGS ("16,0.1 …", batch and temperature) says what to try, as `make adversary-screen` does with one seed.
+# CN_SETTINGS ("32,0.2 256,0.5", batch and temperature) says what else to try: a screen with CN_SEEDS=0.
 . "$(dirname "$0")/../bench/measure.bash"
 read -ra sets <<<"${CN_SETS:-demo cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
@@ -15,7 +15,7 @@ kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" &&
 export kept CN_THREADS=1 scale=${CN_SCALE:-1}
 cd "$work" || exit
 
-# Batches and temperatures of a set at which the screen told most.
+# Batch and temperature of a set: of the drawn one as in demo.sh; small batches of the others, as large ones meet near negatives anyway.
 settings() {
 	case $1 in
 	demo) echo 16,0.1 ;;

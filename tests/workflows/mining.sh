@@ -2,7 +2,7 @@
 # mining.sh - what each way of choosing negatives finds, and what an encoder learns from it, for pictures (CIFAR-10) and for questions
 # (Quora).  The first table of each: hardness, share of false negatives and diversity of four negatives by each strategy under each
 # filter.  The second: accuracies after equal further steps from the same first encoder, means and deviations over three seeds.
-# Half an hour on two cores.  Results are kept in build/mining, a file for each, and what is there is not done again.
+# Results are kept in build/mining, a file for each, and what is there is not done again.
 # CN_ROWS (20000: pictures, and lines of questions) and CN_SEEDS ("0 1 2") make it smaller.
 . "$(dirname "$0")/../bench/measure.bash"
 data=$(beside data) || { echo "$data"; exit 0; }
