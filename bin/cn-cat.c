@@ -45,6 +45,20 @@ open_others(struct cn_step *step, int operands, char **argv, struct cn_reader **
 	return n;
 }
 
+/* Rows there will be, if all inputs say in their header how many they have; the same for files and pipes. */
+static uint64_t
+promise(const struct cn_step *step, const struct cn_splice_config *config, struct cn_reader **other, size_t n)
+{
+	uint64_t all = cn_reader_rows_promised(step->in);
+
+	for (size_t i = 0; i < n && all; i++) {
+		const uint64_t rows = cn_reader_rows_promised(other[i]);
+
+		all = rows ? all + rows : 0;
+	}
+	return all ? cn_splice_count(config, all) : 0;
+}
+
 /* A single input is entered at the row wanted, by its index. */
 static void
 enter(struct cn_step *step, struct cn_splice *splice, struct cn_err *err)
@@ -65,6 +79,8 @@ splice_all(struct cn_step *step, const struct cn_splice_config *config, struct c
 		cn_mem_free(splice);
 		return;
 	}
+	step->joins = true;
+	step->promised = promise(step, config, other, n);
 	if (cn_step_output(step, &splice->out, other, n, err)) {
 		cn_mem_free(splice);
 		return;

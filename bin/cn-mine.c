@@ -72,11 +72,11 @@ static const struct cn_opt opts[] = {
 	{ 0, "max-share", CN_REAL(max_share), "share", "0", 0, 1, .help = "Pass over candidates above this share of the positive's score, 0 for no such guard" },
 	{ 0, "max-score", CN_REAL(max_score), "score", "1e30", -1e30, 1e30, .help = "Pass over candidates that score more than this" },
 	{ 0, "min-score", CN_REAL(min_score), "score", "-1e30", -1e30, 1e30, .help = "Pass over candidates that score less than this" },
-	{ 0, "near", CN_REAL(near), "score", "1e30", -1e30, 1e30, .help = "Pass over candidates that score at least this with the positive" },
+	{ 0, "near", CN_REAL(near), "score", "1e30", -1e30, 1e30, .help = "Pass over candidates that score at least this with field pos or pos_z" },
 	{ 0, "guide", CN_PATHS(guide), "file", .help = "Pass over what another model's vectors find too near: a stream of id and z; may be repeated" },
 	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
 	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
-	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", .help = "Where fewer than k are left: mark the rest as none, fail, repeat, or draw the rest by chance" },
+	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", .help = "Where fewer than k are left: mark the rest as none (pad), fail (error), repeat those there are (keep), or draw the rest by chance (resample)" },
 	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Hold no more of the banks than this: what is only searched stays in its file, other banks are refused" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
@@ -188,6 +188,10 @@ check(const struct config *c, const struct cn_selector_config *s, struct cn_err 
 	if (c->metric && (cn_selector_needs_cosine(s) || c->cluster))
 		cn_err_set(err, CN_USAGE, "easy, diverse, distance, neighbours, --pick mmr, apart and dpp, --index ivf and --cluster "
 			"work with --metric cosine");
+	if (c->min_score >= c->max_score)
+		cn_err_set(err, CN_USAGE, "--min-score must be less than --max-score, or nothing is left to choose");
+	if (c->depth && (uint64_t)c->depth <= s->first)
+		cn_err_set(err, CN_USAGE, "--depth %lld leaves nothing of --ranks %s", c->depth, c->ranks);
 	if (c->nearest >= c->farthest)
 		cn_err_set(err, CN_USAGE, "--nearest must be less than --farthest, or nothing is left to choose");
 	if (c->mix && (strchr(c->mix, ';') || strchr("0123456789", c->mix[strspn(c->mix, " ")])))
@@ -332,6 +336,19 @@ miner_config(const struct config *c, const struct cn_selector_config *s)
 	};
 }
 
+/* Likely mistakes that are none by themselves. */
+static void
+warn(const struct config *c, const struct cn_mine_counts *n, size_t repeats)
+{
+	if (c->common.quiet)
+		return;
+	if (repeats)
+		cn_tool_say(&tool, "%zu rows of the bank have the id of another one: both may be negatives of one row", repeats);
+	if (c->known && !(c->known_bloom > 0) && n->anchors && !n->paired)
+		cn_tool_say(&tool, "%s: no pair is a row's id and, behind it, that of a row of the bank; is --symmetric missing, or --id-base of cn-import?",
+			c->known);
+}
+
 /* The story in numbers: a table on request; always if rows stayed short. */
 static void
 tell(const struct config *c, const struct cn_mine_counts *n)
@@ -437,6 +454,7 @@ mine(struct cn_step *step, const struct config *c, struct loop *loop, const stru
 	step->group = err->code ? 0 : cn_miner_group(loop->miner);
 	open_output(step, loop->miner, m, err);
 	if (cn_step_run(step, cn_miner_make, loop->miner, err) == 0) {
+		warn(c, cn_miner_counts(loop->miner), cn_miner_repeats(loop->miner));
 		tell(c, cn_miner_counts(loop->miner));
 		note(cn_writer_findings(step->out), cn_miner_counts(loop->miner), err);
 	}

@@ -295,7 +295,7 @@ look(struct cn_rounds *r, struct cn_err *err)
 const struct cn_round *
 cn_rounds_next(struct cn_rounds *r, struct cn_err *err)
 {
-	if (err->code || fill(r, err) < 0 || r->batch.rows == 0)
+	if (cn_reader_check(r->in, err) < 0 || fill(r, err) < 0 || r->batch.rows == 0)
 		return NULL;
 	if (cn_step_renew(r->step, r->before, err) <= 0) {
 		cn_reader_give_back(r->in, r->batch.rows + r->chunk.rows - r->used);

@@ -129,18 +129,63 @@ cn_checkpoint_take(const struct cn_checkpoint *now, const struct cn_history *his
 	return exchange(now, &(struct file){ weights, false, NULL }, err);
 }
 
+/* Whether a key of a node names an operand, which may be called otherwise when the training goes on. */
+static bool
+names_operand(const char *key)
+{
+	return strncmp(key, "input.", 6) == 0;
+}
+
+/* A key whose value is not the same in both, without names of operands unless they count; NULL where all are. */
+static const char *
+difference(const struct cn_meta *a, const struct cn_meta *b, bool names_count)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const char *value = cn_meta_get(b, a->pair[i].key);
+
+		if ((names_count || !names_operand(a->pair[i].key)) && (!value || strcmp(value, a->pair[i].value) != 0))
+			return a->pair[i].key;
+	}
+	return NULL;
+}
+
+/* What of one history is not so in the other: "cn-train option.lr".  False where they tell of the same training. */
+static bool
+differ(const struct cn_history *a, const struct cn_history *b, char *what, size_t size)
+{
+	for (size_t n = 0; n < a->n; n++) {
+		const bool last = n + 1 == a->n && a->n == b->n;
+		const char *key = n < b->n ? difference(&a->node[n].meta, &b->node[n].meta, !last) : "program";
+		const char *program = cn_meta_get(&a->node[n].meta, "program");
+
+		if (key) {
+			snprintf(what, size, "%s %s", program ? program : "somebody", key);
+			return true;
+		}
+		if (a->node[n].n_parents != b->node[n].n_parents ||
+		    memcmp(a->node[n].parent, b->node[n].parent, a->node[n].n_parents * sizeof *a->node[n].parent) != 0) {
+			snprintf(what, size, "inputs of %s", program ? program : "somebody");
+			return true;
+		}
+	}
+	return false;
+}
+
 static int
 check_history(const struct cn_weights *weights, const char *path, const struct cn_history *history, struct cn_err *err)
 {
-	const char *kept = cn_meta_get(&weights->meta, "cn.provenance");
-	char *provenance = cn_historyjson_write(history, err);
-	const bool same = provenance && kept && strcmp(kept, provenance) == 0;
+	const char *text = cn_meta_get(&weights->meta, "cn.provenance");
+	struct cn_history kept = { 0 };
+	char what[256];
 
-	cn_mem_free(provenance);
-	if (same || err->code)
-		return err->code ? -1 : 0;
-	return cn_err_set(err, CN_FAILED, "%s: is of a training with other input or options; cn-info tells which, and without --resume it is "
-		"begun anew", path);
+	if (!text)
+		return cn_err_set(err, CN_FAILED, "%s: not a checkpoint of cn-train: no cn.provenance in its metadata", path);
+	if (cn_historyjson_read(path, text, strlen(text), &kept, err) == 0 &&
+	    (differ(&kept, history, what, sizeof what) || differ(history, &kept, what, sizeof what)))
+		cn_err_set(err, CN_FAILED, "%s: is of a training with other input or options (%s); without --resume it is begun anew",
+			path, what);
+	cn_history_release(&kept);
+	return err->code ? -1 : 0;
 }
 
 int

@@ -121,7 +121,8 @@ check_finite(const struct cn_batch *batch, const char *name, struct cn_err *err)
 		const size_t at = cn_dtype_find_nonfinite(field->dtype, batch->column[f], count * batch->rows);
 
 		if (at < count * batch->rows)
-			return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu", name, role[r],
+			return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu; mend what made it, or leave "
+				"the row out with cn-cat", name, role[r],
 				(unsigned long long)(batch->first_row + at / count));
 	}
 	return 0;
@@ -168,8 +169,8 @@ cn_feed_next(struct cn_feed *feed, const struct cn_batch **batch, struct cn_err 
 	}
 	if (feed->found < 0)
 		return cn_err_set(err, feed->err.code, "%s", feed->err.text);
-	if (feed->found == 0)
-		return 0;
+	if (feed->found == 0 || cn_reader_check(feed->reader, err) < 0)
+		return err->code ? -1 : 0;
 	const int found = feed->found;
 
 	if (found == 1) {

@@ -170,6 +170,22 @@ cn_gather_anchors(struct cn_gather *g, const struct cn_mine_fields *f, const str
 	return guide ? gather_guide(g, c, guide, a, err) : 0;
 }
 
+uint64_t
+cn_gather_paired(const struct cn_pairs *known, const struct cn_bank *bank, const struct cn_anchors *a)
+{
+	uint64_t paired = 0;
+
+	for (size_t i = 0; i < a->rows && known; i++) {
+		size_t n = 0;
+		const uint64_t *partner = cn_pairs_of(known, a->id[i], &n);
+
+		while (n > 0 && cn_bank_find(bank, partner[n - 1]) == CN_BANK_NONE)
+			n--;
+		paired += n > 0;
+	}
+	return paired;
+}
+
 void
 cn_gather_release(struct cn_gather *g)
 {

@@ -12,6 +12,9 @@ struct cn_gather {
 	size_t room[9];
 };
 
+/* How many of the anchors have a partner, by listed pairs, that the bank holds; known may be NULL. */
+uint64_t cn_gather_paired(const struct cn_pairs *known, const struct cn_bank *bank, const struct cn_anchors *a);
+
 /* Fills anchors, whose columns then belong to gather and to in; guide may be NULL. */
 int cn_gather_anchors(struct cn_gather *gather, const struct cn_mine_fields *fields, const struct cn_miner_config *config,
 	const struct cn_bank *bank, const struct cn_bank *guide, const struct cn_layout *layout, const struct cn_batch *in, struct cn_anchors *anchors, struct cn_err *err);

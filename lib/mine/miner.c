@@ -81,6 +81,8 @@ read_banks(struct cn_miner *m, struct cn_err *err)
 		c->spans = 1;
 		c->span[0] = (struct cn_span){ 0, (uint32_t)m->bank.rows, 1 };
 	}
+	if (m->bank.rows == 0)
+		return cn_err_set(err, CN_FAILED, "%s has no rows to choose from", cn_reader_name(m->config.bank[0]));
 	m->bank.dim = m->fields.vector.dim;
 	m->segments.files = m->config.banks;
 	m->segments.streamed = m->fields.streamed;
@@ -282,6 +284,7 @@ cn_miner_make(void *miner, const struct cn_batch *in, struct cn_batch *out, stru
 	if (cn_gather_anchors(&m->gather, &m->fields, &m->config, &m->bank, m->config.guides ? &m->guide_bank : NULL,
 			&m->layout, in, &a, err) < 0)
 		return -1;
+	m->counts.paired += cn_gather_paired(m->config.known, &m->bank, &a);
 	if (!m->config.label_aware)
 		a.label = NULL;
 	if (cn_selector_pick(&m->strategy, &a, m->picks, &m->counts, err) < 0 || cn_batch_shape(out, &m->fields.out, in->rows, err) < 0)
@@ -292,6 +295,12 @@ cn_miner_make(void *miner, const struct cn_batch *in, struct cn_batch *out, stru
 	write_numbers(m, out);
 	write_values(m, out);
 	return 0;
+}
+
+size_t
+cn_miner_repeats(const struct cn_miner *m)
+{
+	return m->config.batch ? 0 : cn_bank_repeats(&m->bank);
 }
 
 const struct cn_mine_counts *

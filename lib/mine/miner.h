@@ -77,6 +77,9 @@ size_t cn_miner_group(const struct cn_miner *miner);
 /* For cn_step_run: mines the rows of in into out, which is shaped here. */
 int cn_miner_make(void *miner, const struct cn_batch *in, struct cn_batch *out, struct cn_err *err);
 
+/* Rows of the banks whose id an earlier one has. */
+size_t cn_miner_repeats(const struct cn_miner *miner);
+
 const struct cn_mine_counts *cn_miner_counts(const struct cn_miner *miner);
 void cn_miner_free(struct cn_miner *miner);
 

@@ -74,6 +74,7 @@ struct cn_pick {
 /* Summed over all calls. */
 struct cn_mine_counts {
 	uint64_t anchors, picked, short_rows;
+	uint64_t paired;			/* anchors of which the bank holds a known positive, if pairs are listed */
 	uint64_t dropped[CN_MINE_REASONS];	/* candidates met before the k-th negative and passed over */
 };
 

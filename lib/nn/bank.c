@@ -43,7 +43,7 @@ check_size(const char *file, const struct cn_schema *schema, const struct cn_ban
 		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows is too large, at most 4294967294 are possible",
 			file, (unsigned long long)rows);
 	if (config->memory && rows > config->memory / each)
-		return cn_err_set(err, CN_FAILED, "%s: a bank of %llu rows takes %llu KiB, more than --memory allows (%llu KiB)",
+		return cn_err_set(err, CN_FAILED, "%s: what is held of a bank of %llu rows takes %llu KiB, more than --memory allows (%llu KiB); raise it",
 			file, (unsigned long long)rows, (unsigned long long)((rows * each + 1023) >> 10),
 			(unsigned long long)(config->memory >> 10));
 	return 0;
@@ -204,6 +204,16 @@ cn_bank_find(const struct cn_bank *bank, uint64_t id)
 			high = middle;
 	}
 	return low < bank->rows && bank->id && bank->id[bank->by_id[low]] == id ? bank->by_id[low] : CN_BANK_NONE;
+}
+
+size_t
+cn_bank_repeats(const struct cn_bank *bank)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i < bank->rows && bank->id; i++)
+		n += bank->id[bank->by_id[i]] == bank->id[bank->by_id[i - 1]];
+	return n;
 }
 
 void

@@ -62,6 +62,9 @@ void cn_bank_clear(struct cn_bank *bank);
 /* The first row with this id, or CN_BANK_NONE. */
 uint32_t cn_bank_find(const struct cn_bank *bank, uint64_t id);
 
+/* How many rows have the id of an earlier one. */
+size_t cn_bank_repeats(const struct cn_bank *bank);
+
 /* 64 bits of BLAKE2b over the bytes: equal bytes, equal hash. */
 uint64_t cn_bank_hash(const void *bytes, size_t size);
 

@@ -37,6 +37,7 @@ struct cn_follow {
 	struct cn_task *task;
 	/* the thread's, until the queue has ended */
 	bool watch;			/* standard output is where the rows go: when nobody reads it, do not wait on */
+	int alarm;			/* of the rows' reader */
 	bool talk;
 	struct cn_err err;
 	bool heard;			/* something has come */
@@ -56,19 +57,23 @@ wait_on(struct cn_follow *f, int ms)
 		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s", f->path);
 }
 
-/* Waits until fd can be read, or (fd -1) for a moment.  -1 where there is nothing to wait for: called off, or nobody reads. */
+/*
+ * Waits until fd can be read, or (fd -1) for a moment.  -1 where there is nothing to wait for: called off, or nobody
+ * reads, or the rows themselves were cut short.
+ */
 static int
 await(struct cn_follow *f, int fd)
 {
-	struct pollfd fds[3] = {
+	struct pollfd fds[4] = {
 		{ .fd = cn_queue_cancelled(f->queue), .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = f->watch ? STDOUT_FILENO : -1 },
+		{ .fd = f->alarm, .events = POLLIN },
 	};
 
 	for (;;) {
 		const int ms = fd < 0 ? LOOK_MS : f->heard || !f->talk ? -1 : PATIENCE_MS;
-		const int n = poll(fds, 3, ms);
+		const int n = poll(fds, 4, ms);
 
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return cn_err_errno(&f->err, "cannot wait for %s", f->path);
@@ -80,6 +85,10 @@ await(struct cn_follow *f, int fd)
 			return 0;
 		if (n > 0 && fds[2].revents)
 			return cn_err_set(&f->err, CN_INCOMPLETE, "%s: waited for, but nobody reads standard output any more", f->path);
+		if (n > 0 && fds[3].revents && cn_reader_cut(f->step->in))
+			return cn_err_set(&f->err, CN_INCOMPLETE, "%s: waited for, but upstream was cut short", f->path);
+		if (n > 0 && fds[3].revents)
+			f->alarm = fds[3].fd = -1;
 		if (n == 0)
 			wait_on(f, ms);
 		if (n == 0 && fd < 0)
@@ -262,7 +271,7 @@ cn_follow_open(const struct cn_follow_options *options, struct cn_step *step, st
 		return NULL;
 	step->every = (uint64_t)options->every;
 	*f = (struct cn_follow){ .path = options->path, .every = (uint64_t)options->every, .lag = (uint64_t)options->lag, .step = step,
-		.watch = !common->output || strcmp(common->output, "-") == 0, .talk = common->verbose || isatty(STDERR_FILENO) };
+		.watch = !common->output || strcmp(common->output, "-") == 0, .alarm = cn_reader_alarm(step->in), .talk = common->verbose || isatty(STDERR_FILENO) };
 	cn_hush_begin(&f->signals);
 	f->queue = cn_queue_new(AHEAD, err);
 	if (f->queue)
@@ -296,7 +305,7 @@ take(struct cn_follow *f, struct cn_weights *weights, struct cn_err *err)
 
 	if (err->code)
 		return -1;
-	if (!cn_queue_take(f->queue, &letter))
+	if (!cn_queue_take(f->queue, &letter) && cn_reader_check(f->step->in, err) == 0)
 		return f->err.code ? cn_err_set(err, f->err.code, "%s", f->err.text) : 0;
 	cn_safetensors_read_bytes(letter.bytes, letter.size, f->path, weights, err);
 	cn_mem_free(letter.bytes);

@@ -84,8 +84,8 @@ looks_like(const unsigned char *bytes, size_t n)
 static int
 ended(const struct cn_intake *intake, const char *where, struct cn_err *err)
 {
-	return cn_err_set(err, CN_INCOMPLETE, "%s: ended at byte %" PRIu64 ", %s; upstream was cut short",
-		intake->name, cn_source_offset(intake->source), where);
+	return cn_err_set(err, CN_INCOMPLETE, "%s: ended at byte %" PRIu64 ", %s; %s was cut short",
+		intake->name, cn_source_offset(intake->source), where, cn_source_seekable(intake->source) ? "the file" : "upstream");
 }
 
 static int
@@ -228,7 +228,7 @@ cn_intake_open(struct cn_source *source, const char *verify_key, struct cn_err *
 	intake->name = cn_source_name(source);
 	if (verify_key)
 		cn_seal_read_public(verify_key, &intake->key, err);
-	if (!err->code && read_head(intake, err) == 0)
+	if (!err->code && cn_source_watch(source, err) == 0 && read_head(intake, err) == 0)
 		read_sentinel(intake, err);
 	intake->roots = intake->head.roots;
 	cn_seal_begin(&intake->expected, "indx");
@@ -476,6 +476,14 @@ cn_intake_next(struct cn_intake *intake, struct cn_parcel *parcel, struct cn_err
 			take_other(intake, offset, err);
 	}
 	return -1;
+}
+
+bool
+cn_intake_cut(struct cn_intake *intake)
+{
+	unsigned char end[4];
+
+	return cn_source_last(intake->source, end, sizeof(end)) && memcmp(end, "CNSE", 4) != 0;
 }
 
 /* ---- by the index ---- */

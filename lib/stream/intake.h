@@ -33,6 +33,9 @@ void cn_intake_free(struct cn_intake *intake);
 /* The next chunk: 1; 0 at the verified end; -1 err. */
 int cn_intake_next(struct cn_intake *intake, struct cn_parcel *parcel, struct cn_err *err);
 
+/* Of a pipe: its writer has gone, and what it wrote does not end as a stream does.  For any thread. */
+bool cn_intake_cut(struct cn_intake *intake);
+
 /*
  * Goes to the chunk holding row by the index, which is believed only where TAIL's roots follow from it.  1 done;
  * 0 the stream has none, cannot be read at random, or has frames the index does not know; -1 err.

@@ -285,12 +285,54 @@ next_ahead(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err)
 	return 1;
 }
 
+/* The error of the worker that has come to the end of the input, if one has; otherwise the workers shall end. */
+static bool
+end_found(struct cn_reader *reader, struct cn_err *err)
+{
+	pthread_mutex_lock(&reader->lock);
+	while (reader->reading)
+		pthread_cond_wait(&reader->changed, &reader->lock);
+	reader->stop = !reader->closed;
+	pthread_cond_broadcast(&reader->changed);
+	const struct slot *last = &reader->slot[(reader->filled + reader->n_slots - 1) % reader->n_slots];
+	while (reader->closed && last->state != SLOT_READY)
+		pthread_cond_wait(&reader->changed, &reader->lock);
+	const bool found = reader->closed && last->result < 0;
+	pthread_mutex_unlock(&reader->lock);
+	if (found)
+		cn_err_set(err, last->err.code, "%s", last->err.text);
+	return found;
+}
+
+/* Goes to where the stream breaks off: what is between is no use to anybody. */
+static int
+find_cut(struct cn_reader *reader, struct cn_err *err)
+{
+	struct cn_parcel parcel = { 0 };
+
+	if (reader->running && end_found(reader, err))
+		return -1;
+	stop_workers(reader);
+	while (cn_intake_next(reader->intake, &parcel, err) > 0)
+		;
+	cn_mem_free(parcel.packed);
+	return err->code ? -1 : cn_err_set(err, CN_INCOMPLETE, "%s: upstream was cut short", cn_reader_name(reader));
+}
+
+int
+cn_reader_check(struct cn_reader *reader, struct cn_err *err)
+{
+	if (err->code || !reader)
+		return -1;
+	return cn_reader_cut(reader) ? find_cut(reader, err) : 0;
+}
+
 int
 cn_reader_next(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err)
 {
 	int result;
 
-	if (err->code || !reader)
+	if (cn_reader_check(reader, err) != 0)
 		return -1;
 	if (reader->ended)
 		return 0;
@@ -349,6 +391,18 @@ cn_reader_finish(struct cn_reader *reader, struct cn_err *err)
 }
 
 /* ---- what is known about it ---- */
+
+bool
+cn_reader_cut(const struct cn_reader *reader)
+{
+	return reader && reader->intake && !reader->ended && cn_intake_cut(reader->intake);
+}
+
+int
+cn_reader_alarm(const struct cn_reader *reader)
+{
+	return reader && reader->intake ? cn_source_left(cn_intake_source(reader->intake)) : -1;
+}
 
 static const struct cn_schema no_schema;
 static const struct cn_meta no_meta;

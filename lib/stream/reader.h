@@ -5,6 +5,9 @@
  * (TAIL, roots, row counts, nothing behind it) is checked before it returns 0.  Chunks are read ahead
  * and decoded on the pool; the order and content never depend on it.
  *
+ * A pipe whose writer has gone without ending the stream is an error at once, however many rows are still in the pipe:
+ * what is made of them would be thrown away.
+ *
  * Names in messages: the path, or "standard input".
  */
 #ifndef CN_STREAM_READER_H
@@ -44,6 +47,15 @@ struct cn_reader *cn_reader_open(const struct cn_reader_config *config, struct c
 
 /* Refills batch with the next chunk (any number of rows >= 1): 1, 0 at the verified end, -1 error. */
 int cn_reader_next(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err);
+
+/*
+ * For programs that hold rows of a chunk for long, before each turn with them: 0, or -1 with the error that
+ * cn_reader_next would give of a pipe that was cut short.  And to wait for that beside something else: whether it is so
+ * (from any thread), and a descriptor that can be read when nobody can write any more; -1 = no pipe.
+ */
+int cn_reader_check(struct cn_reader *reader, struct cn_err *err);
+bool cn_reader_cut(const struct cn_reader *reader);
+int cn_reader_alarm(const struct cn_reader *reader);
 
 /*
  * Goes to the chunk that holds row; the next batch starts at or before row (its first_row says).  By the

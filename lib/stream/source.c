@@ -4,25 +4,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pool.h"
 
 #include "base/banned.h"
 
-enum { BUFFER = 1 << 17, PIPE_BYTES = 1 << 20 };
+enum { BUFFER = 1 << 17, PIPE_BYTES = 1 << 20, LAST = 8 };
+
+/* Of a pipe that is watched.  The lock is held for each read, and by the thread for what it does when the writer has gone. */
+struct watch {
+	struct cn_task *task;
+	int dismissed, left;		/* eventfds: the thread shall end; the writer has gone, and rest is all there is */
+	pthread_mutex_t lock;
+	unsigned char *rest;
+	size_t begin, end;
+	unsigned char last[LAST];	/* bytes that came */
+};
 
 struct cn_source {
 	char *name;
 	int fd, wake;		/* wake: an eventfd that ends a wait */
-	bool own, regular;
+	bool own, regular, pipe;
 	uint64_t start, size;	/* regular: offset of the stream's first byte, bytes from there to the end */
 	uint64_t offset;	/* bytes handed out */
 	size_t begin, end;	/* what buffer holds */
 	unsigned char *buffer;
+	struct watch *watch;	/* or NULL */
 };
 
 static int
@@ -48,6 +62,7 @@ open_input(struct cn_source *source, const char *path, struct cn_err *err)
 		source->start = source->regular ? (uint64_t)start : 0;
 		source->size = source->regular ? (uint64_t)(status.st_size - start) : 0;
 	} else {
+		source->pipe = S_ISFIFO(status.st_mode);
 		fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES);	/* best effort: fewer switches between programs */
 	}
 	return 0;
@@ -75,11 +90,142 @@ cn_source_open(const char *path, struct cn_err *err)
 	return source;
 }
 
+/* ---- the watch ---- */
+
+/* Whether an eventfd was rung. */
+static bool
+rang(int eventfd)
+{
+	struct pollfd fds = { .fd = eventfd, .events = POLLIN };
+
+	return poll(&fds, 1, 0) > 0;
+}
+
+static void
+ring(int eventfd)
+{
+	const uint64_t one = 1;
+
+	while (write(eventfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+/* Remembers the last of what came. */
+static void
+remember(struct watch *watch, const unsigned char *bytes, size_t n)
+{
+	const size_t kept = n < LAST ? LAST - n : 0;
+
+	memmove(watch->last, watch->last + LAST - kept, kept);
+	memcpy(watch->last + kept, bytes + n - (LAST - kept), LAST - kept);
+}
+
+/* All that is in the pipe.  False where that cannot be had: it is then read in its turn. */
+static bool
+take_rest(struct cn_source *source)
+{
+	struct watch *watch = source->watch;
+	struct cn_err ignored = { 0 };
+	int n = 0;
+
+	if (ioctl(source->fd, FIONREAD, &n) != 0 || n < 0 || !(watch->rest = cn_mem_array((size_t)n + 1, 1, &ignored)))
+		return false;
+	while (watch->end < (size_t)n) {
+		const ssize_t got = read(source->fd, watch->rest + watch->end, (size_t)n - watch->end);
+
+		if (got == 0 || (got < 0 && errno != EINTR))
+			break;
+		watch->end += got > 0 ? (size_t)got : 0;
+	}
+	remember(watch, watch->rest, watch->end);
+	return true;
+}
+
+static void
+watch_over(void *context)
+{
+	struct cn_source *source = context;
+	struct watch *watch = source->watch;
+	struct pollfd fds[2] = { { .fd = source->fd }, { .fd = watch->dismissed, .events = POLLIN } };
+
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR && errno != EAGAIN)
+			return;
+	if (fds[1].revents || !(fds[0].revents & POLLHUP))
+		return;
+	pthread_mutex_lock(&watch->lock);
+	if (take_rest(source))
+		ring(watch->left);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+static void
+end_watch(struct cn_source *source)
+{
+	struct watch *watch = source->watch;
+
+	if (!watch)
+		return;
+	if (watch->task) {
+		ring(watch->dismissed);
+		cn_task_wait(watch->task);
+	}
+	if (watch->dismissed >= 0)
+		close(watch->dismissed);
+	if (watch->left >= 0)
+		close(watch->left);
+	pthread_mutex_destroy(&watch->lock);
+	cn_mem_free(watch->rest);
+	cn_mem_free(watch);
+	source->watch = NULL;
+}
+
+int
+cn_source_watch(struct cn_source *source, struct cn_err *err)
+{
+	if (err->code || !source->pipe || source->watch)
+		return err->code ? -1 : 0;
+	struct watch *watch = cn_mem_array(1, sizeof(*watch), err);
+	if (!watch)
+		return -1;
+	pthread_mutex_init(&watch->lock, NULL);
+	watch->dismissed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	watch->left = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	remember(watch, source->buffer + source->begin, source->end - source->begin);
+	source->watch = watch;
+	if (watch->dismissed < 0 || watch->left < 0)
+		cn_err_errno(err, "cannot watch %s", source->name);
+	else
+		watch->task = cn_task_start(watch_over, source, err);
+	if (!err->code)
+		return 0;
+	end_watch(source);
+	return -1;
+}
+
+int
+cn_source_left(const struct cn_source *source)
+{
+	return source->watch ? source->watch->left : -1;
+}
+
+bool
+cn_source_last(struct cn_source *source, void *to, size_t n)
+{
+	struct watch *watch = source->watch;
+
+	if (!watch || !rang(watch->left))
+		return false;
+	memcpy(to, watch->last + LAST - n, n);
+	return true;
+}
+
 void
 cn_source_free(struct cn_source *source)
 {
 	if (!source)
 		return;
+	end_watch(source);
 	if (source->own && source->fd >= 0)
 		close(source->fd);
 	if (source->wake >= 0)
@@ -120,6 +266,27 @@ await(struct cn_source *source, struct cn_err *err)
 	return 0;
 }
 
+/* read(), where the watch has not taken the rest in; then from there. */
+static ssize_t
+read_watched(struct cn_source *source, void *to, size_t n)
+{
+	struct watch *watch = source->watch;
+	ssize_t got;
+
+	pthread_mutex_lock(&watch->lock);
+	if (watch->rest) {
+		const size_t held = watch->end - watch->begin;
+
+		got = (ssize_t)(held < n ? held : n);
+		memcpy(to, watch->rest + watch->begin, (size_t)got);
+		watch->begin += (size_t)got;
+	} else if ((got = read(source->fd, to, n)) > 0) {
+		remember(watch, to, (size_t)got);
+	}
+	pthread_mutex_unlock(&watch->lock);
+	return got;
+}
+
 /* One read of up to n bytes; SIZE_MAX means err. */
 static size_t
 read_some(struct cn_source *source, void *to, size_t n, struct cn_err *err)
@@ -127,7 +294,7 @@ read_some(struct cn_source *source, void *to, size_t n, struct cn_err *err)
 	for (;;) {
 		if (await(source, err) != 0)
 			return SIZE_MAX;
-		const ssize_t got = read(source->fd, to, n);
+		const ssize_t got = source->watch ? read_watched(source, to, n) : read(source->fd, to, n);
 		if (got >= 0)
 			return (size_t)got;
 		if (errno != EINTR && errno != EAGAIN) {
@@ -231,10 +398,7 @@ cn_source_seek(struct cn_source *source, uint64_t offset, struct cn_err *err)
 void
 cn_source_cancel(struct cn_source *source)
 {
-	const uint64_t one = 1;
-
-	while (write(source->wake, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	ring(source->wake);
 }
 
 void

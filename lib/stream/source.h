@@ -2,7 +2,8 @@
  * source - the bytes of a stream as they come: exact reads from a file or pipe, with the place.
  *
  * A read can be called off from another thread (cn_source_cancel), so that a program can end while
- * its upstream is silent.
+ * its upstream is silent.  A pipe can be watched: when its writer has gone, what it left is taken in at
+ * once, so that its last bytes are known before their turn comes.
  */
 #ifndef CN_STREAM_SOURCE_H
 #define CN_STREAM_SOURCE_H
@@ -33,6 +34,14 @@ bool cn_source_seekable(const struct cn_source *source);
 uint64_t cn_source_size(const struct cn_source *source);
 size_t cn_source_peek(struct cn_source *source, uint64_t offset, void *to, size_t n);	/* bytes got */
 int cn_source_seek(struct cn_source *source, uint64_t offset, struct cn_err *err);
+
+/*
+ * Watches a pipe from now on, from a thread of its own; nothing else is watched.  Then, when nobody can write any more: a
+ * descriptor that can be read (for poll; -1 = not watched), and true with the last n bytes (at most 8) of all that came.
+ */
+int cn_source_watch(struct cn_source *source, struct cn_err *err);
+int cn_source_left(const struct cn_source *source);
+bool cn_source_last(struct cn_source *source, void *to, size_t n);
 
 /* Makes a read that waits, and all later ones, fail; cn_source_resume takes it back. */
 void cn_source_cancel(struct cn_source *source);

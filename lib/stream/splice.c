@@ -129,6 +129,15 @@ takes(const struct cn_splice *splice, uint64_t row)
 		&& (row - splice->config.skip) % splice->config.shards == splice->config.shard - 1;
 }
 
+uint64_t
+cn_splice_count(const struct cn_splice_config *config, uint64_t all)
+{
+	const uint64_t left = all > config->skip ? all - config->skip : 0;
+	const uint64_t n = (left + config->shards - config->shard) / config->shards;
+
+	return config->rows && config->rows < n ? config->rows : n;
+}
+
 static void
 copy_row(const struct cn_splice *splice, const struct cn_batch *in, size_t row, struct cn_batch *out, size_t to)
 {

@@ -41,6 +41,9 @@ int cn_splice_parse_shard(const char *text, uint64_t *shard, uint64_t *shards, s
 int cn_splice_init(struct cn_splice *splice, const struct cn_splice_config *config, const struct cn_schema *in,
 	const char *file, struct cn_err *err);
 
+/* How many rows are taken of inputs of so many in all. */
+uint64_t cn_splice_count(const struct cn_splice_config *config, uint64_t all);
+
 /* Takes what is wanted of one input, whose schema must be the first one's.  1: enough rows are taken; 0; -1. */
 int cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_writer *writer,
 	struct cn_progress *progress, struct cn_err *err);

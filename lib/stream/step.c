@@ -73,7 +73,7 @@ describe(struct cn_step *step, struct cn_reader *const *extra, size_t n_extra, s
 static uint64_t
 promise(const struct cn_step *step)
 {
-	const uint64_t in = cn_reader_rows_promised(step->in), limit = (uint64_t)step->common->rows;
+	const uint64_t in = step->joins ? step->promised : cn_reader_rows_promised(step->in), limit = (uint64_t)step->common->rows;
 	const uint64_t passes = step->passes ? step->passes : 1, rows = in <= UINT64_MAX / passes ? in * passes : 0;
 
 	return limit && limit < rows ? limit : rows;
@@ -148,6 +148,7 @@ next_rows(const struct cn_step *step, uint64_t done, struct cn_batch *in, struct
 
 	if (!step->group && !step->every)
 		return cn_reader_next(step->in, in, err);
+	cn_reader_check(step->in, err);
 	cn_batch_room(in, cn_reader_schema(step->in), 0, err);
 	while (!err->code && in->rows < most) {
 		const size_t wanted = most - in->rows;

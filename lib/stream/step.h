@@ -33,6 +33,8 @@ struct cn_step {
 	const char *model;	/* an input that is no stream, as typed, or NULL; and how it was made: see cn_encoder_trace */
 	struct cn_history model_history;
 	const char *side;	/* an input that is text of its own, without a history, as typed, or NULL: set before cn_step_output */
+	bool joins;		/* the output's hint of rows is promised, and not the input's: set before cn_step_output */
+	uint64_t promised;	/* 0 unknown */
 	uint64_t passes;	/* rows out per row in, for the output's hint of rows and progress: set before cn_step_output; 0 = 1 */
 	bool finished;
 	/*

@@ -64,6 +64,16 @@ root() {
 	cmp <(column f id) <(column "$CN_FIXTURES/demo.cns" id)
 }
 
+@test "cat: says at the beginning how many rows there will be, which cn-train plans by" {
+	d=$CN_FIXTURES/demo.cns
+	rows=$(cn-info --json "$d" | jq .rows)
+	for cat in "$d $d" "$d $d $d" "--skip 50 $d" "--skip 50 $d $d" "-n 130 $d $d" "--shard 2/3 $d $d" "--skip 7 --shard 3/3 $d"; do
+		ok "cn-cat $cat -o c && cn-cat $cat | cn-train -q --arch 'conv:2/4 gap' --batch 20 --log log -o m"
+		[ "$(($(wc -l <log) - 1))" -eq "$(($(cn-info --json c | jq .rows) / 20))" ]
+		[ "$cat" != "$d $d" ] || [ "$(cn-info --json c | jq .rows)" -eq $((2 * rows)) ]
+	done
+}
+
 @test "cat: what is wrong is named" {
 	d=$CN_FIXTURES/demo.cns
 	refuses 1 "cn-cat --fields id,nothing $d -o a" "'nothing'"

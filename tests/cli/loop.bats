@@ -164,7 +164,7 @@ dies() {
 	fi
 	kill -9 "${pid[$1]}"
 	for who in gen train; do
-		timeout 60 tail --pid="${pid[$who]}" -f /dev/null
+		[ "$who" = "$1" ] || timeout 60 tail --pid="${pid[$who]}" -f /dev/null
 		status[$who]=0
 		wait "${pid[$who]}" || status[$who]=$?
 	done
@@ -182,6 +182,9 @@ dies() {
 		dies train $path '3 137'
 		[ "$(wc -l <gen.err)" -eq 1 ] && grep -e 'failed or was killed' -e 'nobody reads' gen.err
 		rm -f .*.cn-*		# what it was writing when it was killed
+		dies augment $path '3 3'
+		grep -E 'cut short' gen.err
+		grep -E 'stopped by cn-gen|cut short' train.err
 	done
 }
 

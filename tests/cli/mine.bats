@@ -349,8 +349,6 @@ print(abs(-numpy.sort(-c, 1)[:, :4] - i['neg_score']).max() < 1e-4 * abs(z).max(
 	# drawn among 200 rows, or chosen by score
 	[ "$(column m neg_logq -t f4 -w4 | grep -c '^-5.298')" = "$(column m neg_rule -t u1 -w1 | grep -c '^2$')" ]
 	[ "$(column m neg_rule -t u1 -w1 | grep -c '^2$')" -gt 0 ]
-	ok "cn-cat --skip 200 $z -o none.cns && cn-mine -q --strategy frequency --weight label --k 4 --bank none.cns $z -o m"
-	[ "$(column m neg_rule -t u1 -w1 | sort -u)" = 0 ]
 }
 
 @test "mine: shards mined apart and joined are the whole" {
@@ -400,6 +398,19 @@ similarity() {
 # together FILE SIZE FIELD FORMAT WIDTH: how many rows are in a batch with another of the same value.
 together() {
 	column "$1" "$3" -t "$4" -w"$5" | awk -v size="$2" 'NR % size == 1 { split("", seen) } { if (seen[$1]++) n += seen[$1] == 2 ? 2 : 1 } END { print n + 0 }'
+}
+
+@test "mine: likely mistakes are told: pairs of other ids, ids that repeat, nothing to choose from" {
+	z=$CN_FIXTURES/z.cns
+	printf '5000000\t6\n' >known.tsv
+	says "cn-mine --k 3 --known known.tsv --bank $z $z -o m" 'known.tsv: no pair is'
+	ok "cn-mine -q --k 3 --known known.tsv --bank $z $z -o m" && [ -z "$output" ]
+	printf '0\t1\n' >known.tsv
+	ok "cn-mine --k 3 --known known.tsv --bank $z $z -o m" && [ -z "$output" ]
+	says "cn-cat $z $z -o twice && cn-mine --k 3 --bank twice $z -o m" 'have the id of another one'
+	refuses 2 "cn-mine --min-score 0.5 --max-score 0.1 --bank $z $z -o m" 'nothing is left to choose'
+	refuses 2 "cn-mine --ranks 10:50 --depth 5 --bank $z $z -o m" '--depth 5 leaves nothing of --ranks 10:50'
+	refuses 1 "cn-cat --skip 100000 $z -o none && cn-mine --bank none $z -o m" 'none has no rows to choose from'
 }
 
 @test "mine: batches keep apart labels, known pairs and what is too near, and tell what they cannot" {

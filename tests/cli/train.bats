@@ -381,7 +381,12 @@ END"
 	ok "cn-train -q $arch --checkpoint state --every 80 -o m.safetensors $d"
 	refuses 2 "cn-train $arch --resume -o n.safetensors $d" 'name it with --checkpoint'
 	refuses 2 "cn-train $arch --checkpoint - -o n.safetensors $d" "name a file, not '-'"
-	refuses 1 "cn-train $arch --checkpoint state --resume --lr 0.5 -o n.safetensors $d" 'state: is of a training with other input or options'
+	cp state kept
+	ok "cn-train -q $arch --checkpoint state --every 80 --resume -o r.safetensors <$d && rm state && cn-train -q $arch --checkpoint state --every 80 -o s.safetensors <$d"
+	same r.safetensors s.safetensors
+	cp kept state
+	refuses 1 "cn-train $arch --checkpoint state --resume --lr 0.5 -o n.safetensors $d" 'state: is of a training with other input or options (cn-train'
+	refuses 1 "cn-train $arch --checkpoint state --resume --lr 0.5 -o n.safetensors $d" 'option.lr'
 	refuses 1 "cn-train $arch --checkpoint state --resume -o n.safetensors $CN_FIXTURES/demo-test.cns" 'state: is of a training with other input'
 	refuses 1 "cn-train $arch --checkpoint m.safetensors --resume -o n.safetensors $d" 'm.safetensors: not a checkpoint of cn-train'
 	head -c 5000 state >short
