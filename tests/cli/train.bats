@@ -473,7 +473,7 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 		ok "cn-import npy --field x $kind.npy -o $kind.cns"
 		refuses 1 "cn-augment --noise 0.1 $kind.cns | cn-train --arch linear:4 --batch 20 -o m.safetensors" "field 'x' of row 37"
 		refuses 1 "cn-augment --noise 0.1 --epochs 2 $kind.cns | cn-train --arch linear:4 --batch 10 --checkpoint state --every 10 -o m.safetensors" \
-			"field 'x' of row 37; state has what is known to be good, the training after 2 steps"
+			"field 'x' of row 37; mend what made it, or leave the row out with cn-cat; state has what is known to be good, the training after 2 steps"
 		refuses 1 "cn-embed -m right.safetensors -o e.cns $kind.cns" "$kind.cns: NaN or infinity in field 'x' of row 37"
 	done
 	[ ! -e m.safetensors ] && [ ! -e e.cns ]
