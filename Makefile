@@ -64,6 +64,10 @@ objectives: all
 adversary: all
 	@tests/workflows/adversary.sh
 
+## improvement: watch a game of generator and encoder, with and without each thing that keeps its balance (a minute)
+improvement: all
+	@tests/workflows/improvement.sh
+
 ## mining: compare what ways of choosing negatives find, and what is learned from it (long; goes on where it stopped)
 mining: all
 	@tests/workflows/mining.sh
@@ -141,5 +145,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(LIB_OBJ:.o=.d) $(PROGRAMS:=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d)
-.PHONY: all help deps demo check full bench objectives mining adversary asan fuzz units fuzzers benches install uninstall clean
+.PHONY: all help deps demo check full bench objectives improvement mining adversary asan fuzz units fuzzers benches install uninstall clean
 .SECONDARY:
