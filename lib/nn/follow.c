@@ -305,8 +305,11 @@ take(struct cn_follow *f, struct cn_weights *weights, struct cn_err *err)
 
 	if (err->code)
 		return -1;
-	if (!cn_queue_take(f->queue, &letter) && cn_reader_check(f->step->in, err) == 0)
-		return f->err.code ? cn_err_set(err, f->err.code, "%s", f->err.text) : 0;
+	if (!cn_queue_take(f->queue, &letter)) {
+		if (f->err.code && cn_reader_check(f->step->in, err) == 0)
+			cn_err_set(err, f->err.code, "%s", f->err.text);
+		return err->code ? -1 : 0;
+	}
 	cn_safetensors_read_bytes(letter.bytes, letter.size, f->path, weights, err);
 	cn_mem_free(letter.bytes);
 	return err->code ? -1 : 1;

@@ -236,6 +236,17 @@ export -f publish
 	refuses 4 "$gen --follow <(cat wrong) pairs.cns -o a" 'digest'
 }
 
+@test "loop: rows that are cut short end who waits for weights" {
+	ok "$train --publish w pairs.cns -o m && cn-cat --chunk-rows 50 pairs.cns -o small"
+	half=$(($(stat -c %s small) / 2))
+	publish w w.0 | head -c -48 >begun		# without the mark of the end
+	for lag in 0 1; do
+		refuses 3 "{ head -c $half small; sleep 2; } | $gen --lag $lag --follow <(cat begun; sleep 5) -o rows" 'upstream was cut short'
+		[ ! -e rows ] && [ "$(wc -l <<<"$stderr")" -eq 1 ]
+	done
+	refuses 3 "{ head -c $half small; sleep 2; } | $mine --follow <(cat begun; sleep 5) -o rows" 'upstream was cut short'
+}
+
 @test "loop: make is told that it cannot make what a loop has made" {
 	ok "$gen --follow f pairs.cns | tee rows | $train --publish f -o m"
 	refuses 1 'cn-info --make m' 'was made in a loop'
