@@ -324,7 +324,7 @@ cn_reader_check(struct cn_reader *reader, struct cn_err *err)
 {
 	if (err->code || !reader)
 		return -1;
-	return cn_reader_cut(reader) ? find_cut(reader, err) : 0;
+	return !reader->ended && cn_reader_cut(reader) ? find_cut(reader, err) : 0;
 }
 
 int
@@ -395,7 +395,7 @@ cn_reader_finish(struct cn_reader *reader, struct cn_err *err)
 bool
 cn_reader_cut(const struct cn_reader *reader)
 {
-	return reader && reader->intake && !reader->ended && cn_intake_cut(reader->intake);
+	return reader && reader->intake && cn_intake_cut(reader->intake);
 }
 
 int
