@@ -76,7 +76,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "guide", CN_PATHS(guide), "file", .help = "Pass over what another model's vectors find too near: a stream of id and z; may be repeated" },
 	{ 0, "guide-margin", CN_REAL(guide_margin), "cosine", "0", -2, 2, .help = "With a guide: stay below the positive's similarity by this much" },
 	{ 0, "guide-share", CN_REAL(guide_share), "share", "0", 0, 1, .help = "With a guide: stay below this share of the positive's similarity, 0 for no such guard" },
-	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample", 
+	{ 0, "short", CN_CHOICE(policy), "what", "pad", .choices = "pad|error|keep|resample",
 		.help = "Where fewer than k are left: mark the rest as none (pad), fail (error), repeat those there are (keep), or draw the rest by chance (resample)" },
 	{ 0, "memory", CN_SIZE(memory), "size", "4G", .silent = 1, .help = "Hold no more of the banks than this: what is only searched stays in its file, other banks are refused" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,

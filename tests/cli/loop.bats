@@ -164,7 +164,7 @@ dies() {
 	fi
 	kill -9 "${pid[$1]}"
 	for who in gen train; do
-		[ "$who" = "$1" ] || timeout 60 tail --pid="${pid[$who]}" -f /dev/null
+		timeout 60 tail --pid="${pid[$who]}" -f /dev/null
 		status[$who]=0
 		wait "${pid[$who]}" || status[$who]=$?
 	done

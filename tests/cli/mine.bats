@@ -413,6 +413,15 @@ together() {
 	refuses 1 "cn-cat --skip 100000 $z -o none && cn-mine --bank none $z -o m" 'none has no rows to choose from'
 }
 
+@test "mine: a vector of zeros has similarity 0 with everything" {
+	z=$CN_FIXTURES/z.cns
+	cn-export npy --field z "$z" -o z.npy
+	{ head -c 128 z.npy; head -c $(($(stat -c %s z.npy) - 128)) /dev/zero; } >zero.npy
+	ok "cn-import npy --field z --id-base 1000 zero.npy -o zero.cns && cn-mine -q --k 3 --bank zero.cns $z -o m"
+	[ "$(column m neg_score -t f4 -w4 | tr -d ' ' | sort -u)" = 0 ]
+	[ "$(column m neg_id -t u8 -w8 | awk '$1 < 1000' | wc -l)" -eq 0 ]
+}
+
 @test "mine: batches keep apart labels, known pairs and what is too near, and tell what they cannot" {
 	z=$CN_FIXTURES/z.cns
 	ok "cn-mine --assemble 10 --label-aware $z -o m"

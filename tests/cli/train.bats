@@ -30,6 +30,10 @@ every_layer="--arch 'conv:6 conv:8/2x5 res:8 res:10/2 plain:8 gn:2 gelu depthwis
 	ok "cn-augment --epochs 20 --shuffle $CN_FIXTURES/demo.cns | cn-train -q $arch --temperature 0.2 --log log -o m.safetensors"
 	[ "$(head -n 1 log | cut -f 1-3)" = "$(printf 'step\tloss\tlr')" ]
 	[ "$(wc -l <log)" = $((1 + 20 * 5)) ]
+	mkfifo fifo
+	ok "cat fifo >seen & cn-train -q $arch --log fifo -o f.safetensors $CN_FIXTURES/demo.cns && wait"
+	says "cn-train -q $arch --log /dev/stderr -o e.safetensors $CN_FIXTURES/demo.cns" "$(<seen)"
+	[ "$(wc -l <seen)" = $((1 + 5)) ]
 	awk 'NR > 1 && NR < 7 { first += $2 } NR > 96 { last += $2 } END { exit !(last < first) }' log
 }
 
