@@ -152,8 +152,8 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", kind->word);
 	if (c->log && c->freeze)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
-	if (by_value(c) && !c->model)
-		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m");
+	if (by_value(c) && !c->model && !c->follow.path)
+		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
 	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
 	if (c->input_margin > 0 && !c->space)

@@ -75,14 +75,28 @@ vectors() {
 	done
 }
 
-@test "loop: what cn-gen mixes is that of each snapshot, too" {
-	ok "${gen/ --warmup 100/} --method mix --follow f pairs.cns | tee rows | $train --publish f --publish w -o m"
-	for part in 0 1 5; do
-		cn-cat --skip $((100 * part)) -n 100 pairs.cns | cn-gen --method mix --round 50 -m w.$part -o part
-		for field in neg_z neg_score neg_rule; do
-			cmp <(column part $field) <(column rows $field $((100 * part)))
+@test "loop: what cn-gen mixes, and moves by the gradient, is that of each snapshot, too" {
+	for way in 'mix neg_z' 'gradient neg'; do
+		read -r method made <<<"$way"
+		rm -f w w.*
+		ok "${gen/ --warmup 100/} --method $method --follow f pairs.cns | tee rows | $train --publish f --publish w -o m"
+		for part in 0 1 5; do
+			cn-cat --skip $((100 * part)) -n 100 pairs.cns | cn-gen --method $method --round 50 -m w.$part -o part
+			for field in $made neg_score neg_rule; do
+				cmp <(column part $field) <(column rows $field $((100 * part)))
+			done
 		done
 	done
+}
+
+@test "loop: samples are generated in it, too, the same for any number of threads" {
+	for threads in 1 2; do
+		ok "$gen --space input -T$threads --follow f pairs.cns | tee rows.$threads | $train -T$threads --publish f -o m.$threads"
+	done
+	same rows.1 rows.2
+	same m.1 m.2
+	column rows.1 neg_rule 500 >rules.npy
+	run ! cmp -s <(column rows.1 neg_rule 0) rules.npy
 }
 
 @test "loop: two followers in one pipe, with a step between them that follows nothing" {

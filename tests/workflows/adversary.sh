@@ -1,48 +1,58 @@
 #!/bin/bash
-# adversary.sh - do negatives that are made help?  On a drawn set of 100 fine classes in 10 coarse ones, CIFAR-10 and Fashion-MNIST an
-# encoder learns from the other rows of its batch; then it learns on, at equal steps and from the same pairs, with each choice of
-# negatives.  One table for each set: accuracies of five seeds, what in-batch negatives reach in the same time, and what the negatives
-# are like.  Results are kept in build/adversary, a file for each training, and what is there is not done again.
-# CN_SETS ("demo cifar10 fashion"), CN_SEEDS ("0 1 2 3 4"), CN_CHOICES and CN_SCALE (1; parts of the rows) make it smaller;
+# adversary.sh - do negatives that are made help?  An encoder learns from the other rows of its batch; then it learns on, at equal
+# steps and from the same pairs, with each choice of negatives.  Those that are made come from a live loop: cn-gen follows the
+# encoder as it learns.  Those that are found were found by the encoder as it was at the start.  Sets: a drawn one of 100 fine
+# classes in 10 coarse ones, early (where more of the same still teaches much) and late; CIFAR-10; Fashion-MNIST.  One table for
+# each: accuracies of five seeds, what in-batch negatives reach in the same time of a processor, and what the last negatives are like.
+# Results are kept in build/adversary, a file for each training, and what is there is not done again.
+# CN_SETS ("demo late cifar10 fashion"), CN_SEEDS ("0 1 2 3 4"), CN_CHOICES and CN_SCALE (1; parts of the rows) make it smaller;
 # CN_SETTINGS ("32,0.2 256,0.5", batch and temperature) says what else to try: a screen with CN_SEEDS=0.
 . "$(dirname "$0")/../bench/measure.bash"
-read -ra sets <<<"${CN_SETS:-demo cifar10 fashion}"
+read -ra sets <<<"${CN_SETS:-demo late cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
 all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded assembled assembled-guarded mix mix-guarded
-	adversary adversary-guarded gan gan-guarded gan-and-mined'
+	adversary adversary-guarded gan gan-guarded gan-and-mined gradient'
 read -rd "" -a choices <<<"${CN_CHOICES:-$all}" || :
 kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
-export kept CN_THREADS=1 scale=${CN_SCALE:-1}
+export kept CN_THREADS=1 scale=${CN_SCALE:-1} every=1600
 cd "$work" || exit
 
-# Batch and temperature of a set: of the drawn one as in demo.sh; small batches of the others, as large ones meet near negatives anyway.
+# Batch and temperature of a set: small batches, as large ones meet near negatives anyway.
 settings() {
 	case $1 in
-	demo) echo 16,0.1 ;;
-	cifar10) echo 32,0.2 ;;
+	demo | late) echo 16,0.1 ;;
+	cifar10) echo 32,0.5 ;;
 	fashion) echo 32,0.2 ;;
 	esac
 }
 
-# Rows to learn from, epochs of the first encoder and behind it, and how to augment and build.
+# Rows to learn from, epochs of the first encoder and behind it, how to augment and build, the share that a class has; how many vectors
+# to make for each row, and how near to the anchor: where classes are many, as near as the positive may be.
 describe() {
 	case $1 in
-	demo) rows=8000 before=3 behind=2 views=() widths='16 32/2 64/2 128/2' ;;
-	cifar10) rows=10000 before=2 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2) widths='32 64/2 128/2 256/2' ;;
-	fashion) rows=10000 before=2 behind=2 views=(--crop '0.3,1' --flip 0.5) widths='16 32/2 64/2 128/2' ;;
+	demo | late)
+		rows=8000 before=4 behind=4 views=() widths='16 32/2 64/2 128/2' prior=0.01 made=16 target=0.95
+		[ "$1" = demo ] || before=12 ;;
+	cifar10)
+		rows=8000 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
+		widths='32 64/2 128/2 256/2' prior=0.1 made=4 target=0.8 ;;
+	fashion)
+		rows=10000 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) widths='16 32/2 64/2 128/2' prior=0.1 made=4 target=0.6 ;;
 	esac
 	rows=$(awk -v n="$rows" -v scale="$scale" 'BEGIN { print int(n * scale) }')
 	net=(--arch "conv:${widths// / conv:} gap" --head 'linear:128 relu linear:64')
 }
 
+# Rows to learn from and to test with; and the bank, in which rows look as they do in training: what an encoder with batch norms is
+# shown beside its batch moves their averages, and samples as they are would have them fit the test better.
 import() {
-	local rows before behind views widths net
+	local rows before behind views widths prior made target net
 
 	describe "$1"
 	case $1 in
-	demo)
-		cn-import demo --pairs --classes 100 --coarse 10 --size 24 -n "$rows" -o demo.train.cns
-		cn-import demo --pairs --classes 100 --coarse 10 --size 24 -n $((rows / 2)) --split test -o demo.test.cns ;;
+	demo | late)
+		cn-import demo --pairs --classes 100 --coarse 10 --size 16 -n "$rows" -o "$1.train.cns"
+		cn-import demo --pairs --classes 100 --coarse 10 --size 16 -n $((rows / 2)) --split test -o "$1.test.cns" ;;
 	cifar10)
 		for split in train test; do
 			cn-import image "$data/cifar10/cifar10-jpeg.tar.zst" --match "$split/*" --interleave -n "$rows" -o "cifar10.$split.cns"
@@ -53,12 +63,13 @@ import() {
 				-n "$rows" -o "fashion.${split/t10k/test}.cns"
 		done ;;
 	esac
+	cn-augment -s 77 "${views[@]}" "$1.train.cns" -o "$1.bank.cns"
 }
 
 # The first encoder of a set, setting and seed.
 begin() {
 	local set=$1 batch=${2%,*} temperature=${2#*,} seed=$3 model="$kept/first.$1.$2.$scale.$3.safetensors"
-	local rows before behind views widths net
+	local rows before behind views widths prior made target net
 
 	[ ! -e "$model" ] || return 0
 	describe "$set"
@@ -66,58 +77,72 @@ begin() {
 		cn-train -q -s "$seed" "${net[@]}" --batch "$batch" --temperature "$temperature" --lr 6e-4 -o "$model"
 }
 
-# choose CHOICE BANK MODEL BATCH: pairs with the chosen negatives, out of pairs.
+# choose CHOICE: pairs with the chosen negatives, out of pairs.
 choose() {
-	local bank=$2 model=$3 hard=(--strategy hard --emit id)
+	local hard=(--strategy hard --emit id --k 2 --bank "$set.bank.cns" -m "$model")
+	local gen=(cn-gen -q --follow "$to.d/weights" --every "$every" --round 400 --method)
 
 	case $1 in
 	in-batch* | hcl) cat ;;
-	random) cn-mine -q --strategy random --k 4 --emit id --bank "$bank" ;;
-	hard) cn-mine -q "${hard[@]}" --k 4 --bank "$bank" -m "$model" ;;
-	hard-guarded) cn-mine -q "${hard[@]}" --k 4 --max-share 0.95 --bank "$bank" -m "$model" ;;
-	assembled) cn-mine -q --assemble "$4" --mix 'hard:0.5 random:0.5' -m "$model" ;;
-	assembled-guarded) cn-mine -q --assemble "$4" --mix 'hard:0.5 random:0.5' --max-score 0.95 -m "$model" ;;
-	gan-and-mined) cn-mine -q "${hard[@]}" --k 2 --max-share 0.95 --bank "$bank" -m "$model" | cn-gen -q --method gan --k 2 -m "$model" ;;
-	*-guarded) cn-gen -q --method "${1%-guarded}" --k 4 -m "$model" ;;
-	*) cn-gen -q --method "$1" --k 4 --guard -2 -m "$model" ;;
+	random) cn-mine -q --strategy random --k 2 --emit id --bank "$set.bank.cns" ;;
+	hard) cn-mine -q "${hard[@]}" ;;
+	hard-guarded) cn-mine -q "${hard[@]}" --max-share 0.95 ;;
+	assembled) cn-mine -q --assemble "$batch" --mix 'hard:0.5 random:0.5' -m "$model" ;;
+	assembled-guarded) cn-mine -q --assemble "$batch" --mix 'hard:0.5 random:0.5' --max-score 0.95 -m "$model" ;;
+	gan-and-mined) choose hard-guarded | choose gan-guarded ;;
+	gradient) "${gen[@]}" gradient --k 2 ;;
+	*-guarded) "${gen[@]}" "${1%-guarded}" --k "$made" --target "$target" ;;
+	*) "${gen[@]}" "$1" --k "$made" --target "$target" --guard -2 ;;
 	esac
 }
 
-# A cell: k-NN and linear accuracy, seconds, hardness, false negatives, diversity into the file that keeps them.
+# learn TIMES OPTIONS: the encoder learns on, from so many times the rows.
+learn() {
+	local times=$1
+
+	cn-augment --epochs $((behind * 4)) --shuffle -s "10$seed" "${views[@]}" \
+		-n "$(awk -v n="$((rows * behind))" -v times="$times" 'BEGIN { print int(n * times) }')" "$set.train.cns" |
+		choose "$choice" | tee "$to.d/pairs.cns" |
+		cn-train -q -s "$seed" --init "$model" --batch "$batch" --temperature "$temperature" --lr 6e-4 -o "$to.d/m.safetensors" "${@:2}"
+}
+
+# The last whole part of the pairs, judged by the weights it was made with, or the first encoder's.
+judge() {
+	local last=$((rows * behind / every - 1)) by=$model
+
+	[ ! -e "$to.d/w.$last" ] || by="$to.d/w.$last"
+	cn-cat --skip $((last * every)) -n "$every" "$to.d/pairs.cns" | cn-eval negatives --bank "$set.train.cns" -m "$by" |
+		awk '$1 ~ /^(hardness|false_negatives|diversity)$/ { print $1, $2 }'
+}
+
+# A cell: k-NN and linear accuracy, seconds of a processor, hardness, false negatives, diversity into the file that keeps them.
 cell() {
-	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4" start split
-	local batch=${setting%,*} temperature=${setting#*,} model="$kept/first.$1.$2.$scale.$3.safetensors" more=() loss=infonce times=1
-	local rows before behind views widths net
+	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4" split
+	local batch=${setting%,*} temperature=${setting#*,} model="$kept/first.$1.$2.$scale.$3.safetensors" more=() times=1 TIMEFORMAT='%U %S'
+	local rows before behind views widths prior made target net
 
 	[ ! -e "$to" ] || return 0
 	describe "$set"
+	mkdir "$to.d"
+	mkfifo "$to.d/weights"
 	case $choice in
 	in-batch:*) times=${choice#*:} ;;
-	hcl) loss=hcl:beta=1,prior=0.01 ;;
+	hcl) more=(--loss "hcl:beta=1,prior=$prior") ;;
+	mix* | adversary* | gan* | gradient) more=(--publish "$to.d/weights" --publish "$to.d/w" --every "$every") ;;
 	esac
-	case $choice in random | hard* | gan-and-mined) more=(--bank "$set.train.cns") ;; esac
-	mkdir "$to.d"
-	start=$EPOCHREALTIME
-	cn-augment --epochs $((behind * 4)) --shuffle -s "10$seed" "${views[@]}" \
-		-n "$(awk -v n="$((rows * behind))" -v times="$times" 'BEGIN { print int(n * times) }')" "$set.train.cns" |
-		choose "$choice" "$set.train.cns" "$model" "$batch" | tee "$to.d/pairs.cns" |
-		cn-train -q -s "$seed" --init "$model" "${more[@]}" --loss "$loss" --batch "$batch" --temperature "$temperature" --lr 6e-4 \
-			-o "$to.d/m.safetensors"
-	awk -v start="$start" -v end="$EPOCHREALTIME" 'BEGIN { print end - start }' >"$to.d/seconds"
+	case $choice in random | hard* | gan-and-mined) more+=(--bank "$set.bank.cns") ;; esac
+	{ time learn "$times" "${more[@]}" 2>&3; } 3>&2 2>"$to.d/seconds"
 	for split in train test; do cn-embed -q -m "$to.d/m.safetensors" "$set.$split.cns" -o "$to.d/$split.cns"; done
 	{
 		cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
 		cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
-		cat "$to.d/seconds"
-		case $choice in in-batch* | hcl | assembled*) ;; *)
-			cn-cat --skip "$rows" -n 2000 "$to.d/pairs.cns" | cn-eval negatives --bank "$set.train.cns" -m "$model" |
-				awk '$1 ~ /^(hardness|false_negatives|diversity)$/ { print $1, $2 }' ;;
-		esac
+		awk '{ print $1 + $2 }' "$to.d/seconds"
+		case $choice in in-batch* | hcl | assembled* | gradient) ;; *) judge ;; esac
 	} | paste -s -d ' ' >"$to.d/result"
 	mv "$to.d/result" "$to"
 	rm -r "$to.d"
 }
-export -f describe begin choose cell
+export -f describe begin choose learn judge cell
 
 # What is kept of a set and setting, a line for each choice.
 tell() {
@@ -151,18 +176,20 @@ tell() {
 				time[++batches] = mean(seconds, order[k])
 				reached[batches] = mean(knn, order[k])
 			}
-			print "negatives", "k-NN", "over in-batch", "linear", "seconds", "in-batch in as long", "hardness", "false-neg.", "diversity"
+			print "negatives", "k-NN", "over in-batch", "of seeds", "linear", "seconds", "in-batch in as long", "hardness", "false-neg.",
+				"diversity"
 			for (k = 1; k <= kinds; k++) {
-				c = order[k]; least = 9; most = -9
-				for (i = 1; i <= n[c]; i++) { d = knn[c, i] - base[i]; if (d < least) least = d; if (d > most) most = d }
-				print c, both(knn, c), sprintf("%+.4f..%+.4f", least, most), both(linear, c), sprintf("%.1f", mean(seconds, c)),
+				c = order[k]; least = 9; most = -9; over = 0
+				for (i = 1; i <= n[c]; i++) { d = knn[c, i] - base[i]; over += d; if (d < least) least = d; if (d > most) most = d }
+				print c, both(knn, c), sprintf("%+.4f", over / n[c]), sprintf("%+.4f..%+.4f", least, most), both(linear, c),
+					sprintf("%.1f", mean(seconds, c)),
 					sprintf("%.4f", in_time(mean(seconds, c))), found(hardness, c), found(false_negatives, c), found(diversity, c)
 			}
 		}'
 }
 
 for set in "${sets[@]}"; do
-	[ "$set" = demo ] || data=$(beside data) || { echo "$set: $data"; continue; }
+	[ "$set" = demo ] || [ "$set" = late ] || data=$(beside data) || { echo "$set: $data"; continue; }
 	import "$set"
 	read -ra tried <<<"${CN_SETTINGS:-$(settings "$set")}"
 	for setting in "${tried[@]}"; do
