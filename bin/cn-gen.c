@@ -293,7 +293,7 @@ main(int argc, char **argv)
 	cn_encoder_free(model);
 	cn_meta_release(&settings);
 	cn_follow_explain(follow, &err);
-	const int status = cn_step_end(&step, &err);
-	cn_follow_free(follow);
-	return status;
+	cn_step_finish(&step, &err);
+	cn_follow_free(follow);		/* whose thread looks at the input of step */
+	return cn_step_end(&step, &err);
 }
