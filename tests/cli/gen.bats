@@ -178,7 +178,7 @@ print(n.shape, abs(n.astype(int) - n0).max(), (s >= s0).all(), (s > s0).mean() >
 
 @test "gen: neg_score of samples is that of their vectors, below the guard" {
 	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
-	for way in '--method gradient --pgd-steps 2' '--space input --warmup 64'; do
+	for way in '--method gradient --pgd-steps 2' '--method gradient --hardest 1 --epsilon 40' '--space input --warmup 64'; do
 		ok "$(moved "$way" --k 2) -o g"
 		ok "cn-export npy --field neg g -o neg.npy && cn-export npy --field neg_score g -o s.npy && cn-export npy --field neg_rule g -o r.npy"
 		/usr/bin/python3 -c 'import numpy
