@@ -117,6 +117,7 @@ static const struct {
 	{ "bank-size", "adversary" }, { "bank-temperature", "adversary" }, { "bank-lr", "adversary" }, { "bank-momentum", "adversary" },
 	{ "lr", "gan, daml, select" }, { "steps", "gan, adversary, daml, select" },
 	{ "warmup", "gan, adversary, daml, hdml, select" }, { "state", "gan, adversary, daml, hdml, select" },
+	{ "target", "gan, adversary, daml, hdml, select, mix" }, { "query-share", "gan, adversary, daml, hdml, select, mix" },
 	{ "apart", "gan" }, { "mode-seeking", "gan" }, { "adversarial", "gan" }, { "penalty", "gan" }, { "critic", "gan" }, { "space", "gan" },
 	{ "input-margin", "gan" }, { "epsilon", "gradient" }, { "step-size", "gradient" }, { "pgd-steps", "gradient" },
 };
@@ -156,6 +157,8 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m");
 	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
+	if (cn_meta_get(&given, "option.query-share") && c->space)
+		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
 	if (c->input_margin > 0 && !c->space)
 		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
 	if (c->freeze && !c->state)
@@ -169,7 +172,7 @@ check(const struct config *c, struct cn_err *err)
 static void
 list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *err)
 {
-	static const char other[] = "method, model, follow, every, lag, k, rows, chunk-rows, warmup, state", prefix[] = "option.";
+	static const char other[] = "method, model, follow, every, lag, k, rows, chunk-rows, query-share, warmup, state", prefix[] = "option.";
 	struct cn_meta given = { 0 };
 
 	cn_opt_history(opts, c, &given, err);

@@ -364,6 +364,8 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	done <<-'END'
 		mix --warmup 3
 		mix --lr 0.1
+		gradient --query-share 0.1
+		gradient --target 0.1
 		hdml --steps 3
 		hdml --lr 0.1
 		daml --diversity 1
