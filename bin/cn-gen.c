@@ -161,6 +161,9 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
 	if (c->input_margin > 0 && !c->space)
 		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
+	if (kind->learn && !c->freeze && c->follow.every && c->follow.every < c->round)
+		cn_err_set(err, CN_USAGE, "a round of %lld rows is never full where weights change every %lld, and nothing is learned: give "
+			"--round %lld or less", c->round, c->follow.every, c->follow.every);
 	if (c->freeze && !c->state)
 		cn_err_set(err, CN_USAGE, "--freeze uses what was learned before: name it with --state");
 	if (c->state && strcmp(c->state, "-") == 0)
@@ -232,6 +235,14 @@ run(struct cn_step *step, struct cn_generator *generator, const struct config *c
 	cn_progress_end(&step->progress);
 }
 
+/* What was made by a method that had no chance to learn is worth little. */
+static void
+warn(const struct config *c, const struct cn_generator *generator, uint64_t rows)
+{
+	if (rows && cn_method_kind(c->method)->learn && !c->freeze && !cn_generator_learned(generator))
+		cn_tool_say(&tool, "nothing was learned: no round had --round %lld rows", c->round);
+}
+
 /* How many negatives came about by each rule. */
 static void
 tell(const struct config *c, const uint64_t *count)
@@ -288,8 +299,10 @@ main(int argc, char **argv)
 	run(&step, generator, &c, &err);
 	cn_output_finish(log, &err);
 	save_state(&step, generator, &settings, state, &err);
-	if (!err.code)
+	if (!err.code) {
+		warn(&c, generator, cn_writer_rows(step.out));
 		tell(&c, cn_generator_counts(generator));
+	}
 	cn_output_free(state);
 	cn_output_free(log);
 	cn_generator_free(generator);

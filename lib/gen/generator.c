@@ -21,7 +21,7 @@ struct cn_generator {
 	struct cn_batch out;
 	bool logq;			/* goes out */
 	uint64_t before;		/* rows of earlier rounds, and of earlier streams if the state knows them */
-	uint64_t count[CN_MADE_KINDS];
+	uint64_t count[CN_MADE_KINDS], learned;	/* learned: from so many rounds */
 };
 
 static int
@@ -149,6 +149,12 @@ cn_generator_counts(const struct cn_generator *g)
 	return g->count;
 }
 
+uint64_t
+cn_generator_learned(const struct cn_generator *g)
+{
+	return g->learned;
+}
+
 /* Between the generator and weights, which way state says. */
 static int
 exchange(struct cn_generator *g, const struct cn_meta *settings, struct cn_state *state)
@@ -200,6 +206,7 @@ learn(struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
 	if (!g->config.kind->learn || g->config.freeze || round->rows < round->full)
 		return 0;
 	g->config.kind->learn(g->method, round, told);
+	g->learned++;
 	return note(g, round, told, err);
 }
 

@@ -415,6 +415,11 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	refuses 1 "cn-export npy --field neg_rank 'g--mined 3'" "'neg_rank'"
 }
 
+@test "gen: who had no full round to learn from says so" {
+	says "cn-gen --round 64 -n 63 $(z) -o g" 'nothing was learned: no round had --round 64 rows'
+	ok "cn-gen -q --round 64 -n 63 $(z) -o g && cn-gen --round 64 -n 64 $(z) -o g && cn-gen --method mix -n 63 $(z) -o g"
+}
+
 @test "gen: -n, and a last round that is not full" {
 	ok "cn-gen $quick -n 100 $(z) -o g && cn-gen $quick $(z) -o all"
 	[ "$(column g id -t u8 -w8 | wc -l)" = 100 ]
