@@ -229,12 +229,26 @@ put_column(struct cn_generator *g, const char *name, const void *values, size_t 
 	memcpy(g->out.column[cn_schema_find(&g->out_schema, name)], values, bytes);
 }
 
+/* A state that was damaged, or a network that has run away, is noticed here, before anything of it is written or kept. */
+static int
+check(const struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
+{
+	const size_t n = round->rows * g->made.k * g->made.dim, bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, g->made.vector, n);
+
+	if (bad == n)
+		return 0;
+	return cn_err_set(err, CN_FAILED, "row %llu: the negatives that --method %s makes are not finite; take another --state, or a lower "
+		"--lr", (unsigned long long)(cn_rounds_batch(g->rounds)->first_row + bad / g->made.dim / g->made.k), g->config.kind->word);
+}
+
 static int
 put(struct cn_generator *g, const struct cn_round *round, struct cn_writer *writer, struct cn_err *err)
 {
 	const size_t n = round->rows * g->made.k, dim = g->made.dim;
 	struct cn_batch *out = &g->out;
 
+	if (check(g, round, err) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		g->score[i] = cn_kernel_dot(round->anchor + i / g->made.k * dim, g->made.vector + i * dim, dim);
 		g->count[g->made.rule[i]]++;
