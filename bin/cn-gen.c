@@ -117,6 +117,7 @@ static const struct {
 	{ "bank-size", "adversary" }, { "bank-temperature", "adversary" }, { "bank-lr", "adversary" }, { "bank-momentum", "adversary" },
 	{ "lr", "gan, daml, select" }, { "steps", "gan, adversary, daml, select" },
 	{ "warmup", "gan, adversary, daml, hdml, select" }, { "state", "gan, adversary, daml, hdml, select" },
+	{ "target", "gan, adversary, daml, hdml, select, mix" }, { "query-share", "gan, adversary, daml, hdml, select, mix" },
 	{ "apart", "gan" }, { "mode-seeking", "gan" }, { "adversarial", "gan" }, { "penalty", "gan" }, { "critic", "gan" }, { "space", "gan" },
 	{ "input-margin", "gan" }, { "epsilon", "gradient" }, { "step-size", "gradient" }, { "pgd-steps", "gradient" },
 };
@@ -156,8 +157,13 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
 	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
+	if (cn_meta_get(&given, "option.query-share") && c->space)
+		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
 	if (c->input_margin > 0 && !c->space)
 		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
+	if (kind->learn && !c->freeze && c->follow.every && c->follow.every < c->round)
+		cn_err_set(err, CN_USAGE, "a round of %lld rows is never full where weights change every %lld, and nothing is learned: give "
+			"--round %lld or less", c->round, c->follow.every, c->follow.every);
 	if (c->freeze && !c->state)
 		cn_err_set(err, CN_USAGE, "--freeze uses what was learned before: name it with --state");
 	if (c->state && strcmp(c->state, "-") == 0)
@@ -169,7 +175,7 @@ check(const struct config *c, struct cn_err *err)
 static void
 list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *err)
 {
-	static const char other[] = "method, model, follow, every, lag, k, rows, chunk-rows, warmup, state", prefix[] = "option.";
+	static const char other[] = "method, model, follow, every, lag, k, rows, chunk-rows, query-share, warmup, state", prefix[] = "option.";
 	struct cn_meta given = { 0 };
 
 	cn_opt_history(opts, c, &given, err);
@@ -229,6 +235,14 @@ run(struct cn_step *step, struct cn_generator *generator, const struct config *c
 	cn_progress_end(&step->progress);
 }
 
+/* What was made by a method that had no chance to learn is worth little. */
+static void
+warn(const struct config *c, const struct cn_generator *generator, uint64_t rows)
+{
+	if (rows && cn_method_kind(c->method)->learn && !c->freeze && !cn_generator_learned(generator))
+		cn_tool_say(&tool, "nothing was learned: no round had --round %lld rows", c->round);
+}
+
 /* How many negatives came about by each rule. */
 static void
 tell(const struct config *c, const uint64_t *count)
@@ -285,15 +299,17 @@ main(int argc, char **argv)
 	run(&step, generator, &c, &err);
 	cn_output_finish(log, &err);
 	save_state(&step, generator, &settings, state, &err);
-	if (!err.code)
+	if (!err.code) {
+		warn(&c, generator, cn_writer_rows(step.out));
 		tell(&c, cn_generator_counts(generator));
+	}
 	cn_output_free(state);
 	cn_output_free(log);
 	cn_generator_free(generator);
 	cn_encoder_free(model);
 	cn_meta_release(&settings);
 	cn_follow_explain(follow, &err);
-	const int status = cn_step_end(&step, &err);
-	cn_follow_free(follow);
-	return status;
+	cn_step_finish(&step, &err);
+	cn_follow_free(follow);		/* whose thread looks at the input of step */
+	return cn_step_end(&step, &err);
 }

@@ -486,8 +486,9 @@ main(int argc, char **argv)
 		assemble(&step, &c, &strategy, &config, &err);
 	else
 		mine(&step, &c, &loop, &config, &err);
-	const int status = cn_step_end(&step, &err);	/* notes in the output how the banks ended */
+	cn_step_finish(&step, &err);	/* notes in the output how the banks ended */
+	cn_follow_free(loop.follow);	/* whose thread looks at the input of step */
+	const int status = cn_step_end(&step, &err);
 	close_inputs(&config);
-	cn_follow_free(loop.follow);
 	return status;
 }

@@ -21,7 +21,7 @@ struct cn_generator {
 	struct cn_batch out;
 	bool logq;			/* goes out */
 	uint64_t before;		/* rows of earlier rounds, and of earlier streams if the state knows them */
-	uint64_t count[CN_MADE_KINDS];
+	uint64_t count[CN_MADE_KINDS], learned;	/* learned: from so many rounds */
 };
 
 static int
@@ -149,6 +149,12 @@ cn_generator_counts(const struct cn_generator *g)
 	return g->count;
 }
 
+uint64_t
+cn_generator_learned(const struct cn_generator *g)
+{
+	return g->learned;
+}
+
 /* Between the generator and weights, which way state says. */
 static int
 exchange(struct cn_generator *g, const struct cn_meta *settings, struct cn_state *state)
@@ -200,6 +206,7 @@ learn(struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
 	if (!g->config.kind->learn || g->config.freeze || round->rows < round->full)
 		return 0;
 	g->config.kind->learn(g->method, round, told);
+	g->learned++;
 	return note(g, round, told, err);
 }
 
@@ -222,12 +229,26 @@ put_column(struct cn_generator *g, const char *name, const void *values, size_t 
 	memcpy(g->out.column[cn_schema_find(&g->out_schema, name)], values, bytes);
 }
 
+/* A state that was damaged, or a network that has run away, is noticed here, before anything of it is written or kept. */
+static int
+check(const struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
+{
+	const size_t n = round->rows * g->made.k * g->made.dim, bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, g->made.vector, n);
+
+	if (bad == n)
+		return 0;
+	return cn_err_set(err, CN_FAILED, "row %llu: the negatives that --method %s makes are not finite; take another --state, or a lower "
+		"--lr", (unsigned long long)(cn_rounds_batch(g->rounds)->first_row + bad / g->made.dim / g->made.k), g->config.kind->word);
+}
+
 static int
 put(struct cn_generator *g, const struct cn_round *round, struct cn_writer *writer, struct cn_err *err)
 {
 	const size_t n = round->rows * g->made.k, dim = g->made.dim;
 	struct cn_batch *out = &g->out;
 
+	if (check(g, round, err) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		g->score[i] = cn_kernel_dot(round->anchor + i / g->made.k * dim, g->made.vector + i * dim, dim);
 		g->count[g->made.rule[i]]++;

@@ -60,6 +60,9 @@ void cn_generator_follow(struct cn_generator *generator, struct cn_step *step);
 /* How many negatives each rule made so far. */
 const uint64_t *cn_generator_counts(const struct cn_generator *generator);
 
+/* From how many rounds it learned so far. */
+uint64_t cn_generator_learned(const struct cn_generator *generator);
+
 void cn_generator_free(struct cn_generator *generator);
 
 #endif

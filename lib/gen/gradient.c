@@ -136,6 +136,10 @@ judge(struct cn_gradient *g, struct cn_gradient_draw *draw, size_t i, bool first
 
 	if (!isfinite(s))
 		return -1;
+	if (first && draw->rng && s > draw->ceiling) {
+		g->stopped[i] = true;
+		return 0;
+	}
 	if (first) {
 		draw->ceiling = draw->ceiling > s ? draw->ceiling : s;
 	} else if (g->stopped[i] || s > draw->ceiling) {
@@ -146,7 +150,7 @@ judge(struct cn_gradient *g, struct cn_gradient_draw *draw, size_t i, bool first
 		return 0;
 	}
 	draw->score = s;
-	draw->end = first ? CN_GRADIENT_UNMOVED : CN_GRADIENT_MOVED;
+	draw->end = first && !draw->rng ? CN_GRADIENT_UNMOVED : CN_GRADIENT_MOVED;
 	take(g, draw, i);
 	return 0;
 }

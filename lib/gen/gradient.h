@@ -8,7 +8,7 @@
  * unrounded; what the encoder sees, and what is written, is rounded (half up), or by less where that would leave epsilon.
  *
  * Of the places seen on the way, the beginning among them, the one most like the anchor is taken; the guard's ceiling ends the way,
- * and no place above it is taken.
+ * and no place above it is taken: a beginning by chance that is above it is no way at all, and leaves all as it was.
  */
 #ifndef CN_GEN_GRADIENT_H
 #define CN_GEN_GRADIENT_H
@@ -31,7 +31,7 @@ struct cn_gradient_config {
 };
 
 enum cn_gradient_end {
-	CN_GRADIENT_UNMOVED,		/* no step led anywhere nearer that is allowed */
+	CN_GRADIENT_UNMOVED,		/* no step led anywhere nearer that is allowed; of a beginning by chance: nor was that allowed */
 	CN_GRADIENT_MOVED,
 	CN_GRADIENT_STOPPED,		/* moved, and then the ceiling was in the way */
 };
@@ -40,9 +40,9 @@ struct cn_gradient_draw {
 	uint64_t id;			/* of the row, for messages */
 	const void *from;		/* a sample as in a stream */
 	const float *anchor;		/* of unit length */
-	float ceiling;			/* greatest similarity; where the beginning is above it, that of the beginning */
+	float ceiling;			/* greatest similarity; where from itself is above it, that of from */
 	const struct cn_rng *rng;	/* NULL: begin at from itself; otherwise anywhere within epsilon of it */
-	/* found: */
+	/* found; untouched where a beginning by chance is above the ceiling: */
 	void *to;			/* the sample, as from */
 	float *vector;			/* (dim) its vector, of unit length */
 	float score;			/* and the similarity of that to the anchor */

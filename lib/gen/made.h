@@ -29,7 +29,7 @@ enum cn_made_rule {
 	CN_MADE_MOVED,		/* a true one, moved towards the anchor */
 	CN_MADE_SELECTED,	/* a true one, as a generator chose it */
 	CN_MADE_TRUE,		/* by value: a true one of the round, as it was */
-	CN_MADE_STEPPED,	/* by value: a true one moved nearer by the encoder's gradient */
+	CN_MADE_STEPPED,	/* by value: a true one moved by the encoder's gradient, or by chance to begin with */
 	CN_MADE_STOPPED,	/* by value: so, until the ceiling was in the way */
 	CN_MADE_KINDS,
 };

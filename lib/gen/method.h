@@ -6,7 +6,7 @@
  * rows are with their code.
  *
  *	void *self = kind->new(&config, &err);
- *	for each round: if (kind->learn && round full) kind->learn(self, round, told, size);  kind->make(self, round, 0, rows, &made);
+ *	for each round: if (kind->learn && round full) kind->learn(self, round, told);  kind->make(self, round, 0, rows, &made);
  *	kind->free(self);
  *
  * Draws are keyed by id and epoch and sums have a fixed order: the same bits on every machine, any pool.

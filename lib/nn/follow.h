@@ -5,7 +5,9 @@
  *	encoder = cn_follow_encoder(follow, "x", &err);		... waits for the announcement
  *	cn_step_output, cn_step_run				... step->renew calls cn_follow_next when a snapshot is due
  *	cn_follow_explain(follow, &err);
- *	cn_follow_free(follow);
+ *	cn_step_finish(&step, &err);
+ *	cn_follow_free(follow);					... before cn_step_end, which frees what its thread looks at
+ *	return cn_step_end(&step, &err);
  *
  * With a lag of 0 rows [every i, every (i + 1)) are made with snapshot i, which training makes of all rows before them: both
  * sides take turns.  With a lag of 1 they are made with snapshot i - 1 (and the first with 0), so that both work at once.

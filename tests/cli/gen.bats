@@ -178,7 +178,7 @@ print(n.shape, abs(n.astype(int) - n0).max(), (s >= s0).all(), (s > s0).mean() >
 
 @test "gen: neg_score of samples is that of their vectors, below the guard" {
 	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
-	for way in '--method gradient --pgd-steps 2' '--space input --warmup 64'; do
+	for way in '--method gradient --pgd-steps 2' '--method gradient --hardest 1 --epsilon 40' '--space input --warmup 64'; do
 		ok "$(moved "$way" --k 2) -o g"
 		ok "cn-export npy --field neg g -o neg.npy && cn-export npy --field neg_score g -o s.npy && cn-export npy --field neg_rule g -o r.npy"
 		/usr/bin/python3 -c 'import numpy
@@ -338,6 +338,20 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	[ "$(echo state*)" = state ]
 }
 
+@test "gen: negatives that are not finite are an error, and no state is kept of it" {
+	ok "cn-gen $quick -n 128 --state state $(z) -o g"
+	/usr/bin/python3 -c 'import json, struct
+b = bytearray(open("state", "rb").read())
+n, = struct.unpack("<Q", b[:8])
+first, end = json.loads(b[8:8 + n])["generator.square"]["data_offsets"]
+b[8 + n + first:8 + n + end] = struct.pack("<f", -1) * ((end - first) // 4)
+open("state", "wb").write(b)' || skip 'no python here'
+	cp state before
+	refuses 1 "cn-gen $quick --state state $(z) -o n" 'row 0: the negatives that --method gan makes are not finite'
+	same state before
+	[ ! -e n ]
+}
+
 @test "gen: a state of something else is refused in one sentence" {
 	ok "cn-gen $quick --lr 0.01 -n 128 --state state $(z) -o g && cp state before"
 	refuses 1 "cn-gen --method select $quick --lr 0.01 --state state $(z) -o n" 'state: is a state of --method gan, not of select'
@@ -364,6 +378,8 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	done <<-'END'
 		mix --warmup 3
 		mix --lr 0.1
+		gradient --query-share 0.1
+		gradient --target 0.1
 		hdml --steps 3
 		hdml --lr 0.1
 		daml --diversity 1
@@ -411,6 +427,11 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	refuses 1 "cn-export npy --field neg 'g--mined 3 --replace'" "'neg'"
 	refuses 1 "cn-export npy --field neg_id 'g--mined 3 --replace'" "'neg_id'"
 	refuses 1 "cn-export npy --field neg_rank 'g--mined 3'" "'neg_rank'"
+}
+
+@test "gen: who had no full round to learn from says so" {
+	says "cn-gen --round 64 -n 63 $(z) -o g" 'nothing was learned: no round had --round 64 rows'
+	ok "cn-gen -q --round 64 -n 63 $(z) -o g && cn-gen --round 64 -n 64 $(z) -o g && cn-gen --method mix -n 63 $(z) -o g"
 }
 
 @test "gen: -n, and a last round that is not full" {

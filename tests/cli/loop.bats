@@ -269,6 +269,7 @@ export -f publish
 
 @test "loop: options that miss each other are refused" {
 	refuses 2 "cn-gen --follow f pairs.cns" '--every'
+	refuses 2 "cn-gen --follow f --every 100 pairs.cns" 'give --round 100 or less'
 	refuses 2 "cn-mine --follow f --bank demo.cns pairs.cns" '--every'
 	refuses 2 "cn-gen --lag 1 pairs.cns" '--lag would do nothing'
 	refuses 2 "cn-mine --every 5 --bank demo.cns pairs.cns" '--every would do nothing'
