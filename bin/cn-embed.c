@@ -71,14 +71,8 @@ embed_field(struct job *job, const struct cn_batch *in, const char *from, struct
 	struct cn_err *err)
 {
 	const int f = cn_schema_find(&in->schema, from), z = cn_schema_find(&out->schema, to);
-	const struct cn_field *field = &in->schema.field[f];
-	const size_t count = cn_shape_count(&field->shape);
-	const size_t bad = cn_dtype_find_nonfinite(field->dtype, in->column[f], in->rows * count);
 	float *vectors = (float *)(void *)out->column[z];
 
-	if (bad < in->rows * count)
-		return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu", cn_reader_name(job->step.in),
-			from, (unsigned long long)(in->first_row + bad / count));
 	if (cn_encoder_check_rows(job->encoder, in, f, cn_reader_name(job->step.in), err) != 0
 	    || cn_encoder_embed(job->encoder, in->column[f], in->rows, (enum cn_encoder_layer)job->c->layer, vectors, err) != 0)
 		return -1;

@@ -43,7 +43,7 @@ static const struct cn_opt opts[] = {
 		"daml: pull them until they are no more than this much farther" },
 	{ 0, "apart", CN_REAL(apart), "distance", "0", 0, 2, .help = "gan: push negatives at least this far from the positive itself, 0 for no such push" },
 	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
-	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of the entropy of the choice" },
+	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of a tenth of the entropy of the choice" },
 	{ 0, "mode-seeking", CN_REAL(seeking), "weight", "0", 0, 100, .help = "gan: weight of the distance of two draws over that of the noise they were drawn from" },
 	{ 0, "adversarial", CN_CHOICE(adversarial), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .help = "gan: what the discriminator and the generator minimise against each other" },
 	{ 0, "penalty", CN_REAL(penalty), "weight", "10", 0, 1e6, .help = "gan: weight of the gradient penalty of --adversarial wasserstein" },
@@ -241,6 +241,9 @@ warn(const struct config *c, const struct cn_generator *generator, uint64_t rows
 {
 	if (rows && cn_method_kind(c->method)->learn && !c->freeze && !cn_generator_learned(generator))
 		cn_tool_say(&tool, "nothing was learned: no round had --round %lld rows", c->round);
+	else if (cn_method_kind(c->method)->learn && !c->freeze && c->follow.every % c->round)
+		cn_tool_say(&tool, "of each %lld rows %lld were in no full round, and not learned from; a --round that divides --every loses none",
+			c->follow.every, c->follow.every % c->round);
 }
 
 /* How many negatives came about by each rule. */

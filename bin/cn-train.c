@@ -148,7 +148,7 @@ announce(struct job *job, struct cn_err *err)
 		.path = c->publish.value, .paths = c->publish.n, .every = (uint64_t)c->every,
 		.arch = init ? cn_meta_get(cn_model_meta(init), "cn.arch") : c->arch ? cn_preset_words(c->arch) : NULL,
 		.head = init ? cn_meta_get(cn_model_meta(init), "cn.head") : c->head,
-		.say = c->common.verbose || isatty(STDERR_FILENO) ? say : NULL,
+		.say = c->common.quiet ? NULL : say,
 	};
 
 	if (c->publish.n)

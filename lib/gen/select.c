@@ -18,6 +18,7 @@
 enum { HIDDEN = 128, NOBODY = -1 };
 
 #define SHARE 0.1	/* of a step's rewards in the baseline */
+#define BONUS 0.1	/* of the diversity: the weight of the entropy */
 #define NEVER (-1e30f)	/* in place of ln P for what is no candidate */
 
 struct cn_select {
@@ -236,7 +237,7 @@ judge_row(void *context, size_t row, size_t worker)
 	const struct job *job = context;
 	const size_t n = candidates(job->round);
 	const float *logp = job->s->logp + row * n, *similarity = job->s->similarity + row * n;
-	const double weight = 1.0 / (double)job->round->rows, diversity = job->s->config.diversity;
+	const double weight = 1.0 / (double)job->round->rows, diversity = BONUS * job->s->config.diversity;
 	struct terms sum = { 0 };
 	double advantage = 0;
 

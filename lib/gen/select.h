@@ -14,8 +14,9 @@
  *
  * A step draws some candidates C of each row by P and follows REINFORCE, with the entropy H of P as a bonus (mean over rows):
  *
- *	L = - mean over C of (r(C) - b) ln P(C) - diversity H;    b the running mean of rewards, a tenth of each new step
+ *	L = - mean over C of (r(C) - b) ln P(C) - diversity/10 H;    b the running mean of rewards, a tenth of each new step
  *
+ * (The rewards of a row's candidates differ by a tenth or so: a bonus of more than that would be all that is learned.)
  * Negatives are drawn by P without replacement (the greatest of ln P + Gumbel noise); neg_logq is ln P.
  */
 #ifndef CN_GEN_SELECT_H

@@ -114,16 +114,8 @@ check_finite(const struct cn_batch *batch, const char *name, struct cn_err *err)
 	for (size_t r = 0; r < sizeof(role) / sizeof(*role); r++) {
 		const int f = cn_schema_find(&batch->schema, role[r]);
 
-		if (f < 0)
-			continue;
-		const struct cn_field *field = &batch->schema.field[f];
-		const size_t count = cn_shape_count(&field->shape);
-		const size_t at = cn_dtype_find_nonfinite(field->dtype, batch->column[f], count * batch->rows);
-
-		if (at < count * batch->rows)
-			return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu; mend what made it, or leave "
-				"the row out with cn-cat", name, role[r],
-				(unsigned long long)(batch->first_row + at / count));
+		if (f >= 0 && cn_batch_check_finite(batch, f, name, err) < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -192,6 +192,8 @@ open_target(struct target *t, struct cn_err *err)
 	const bool there = stat(t->path, &status) == 0;
 
 	t->fifo = there && S_ISFIFO(status.st_mode);
+	if (there && !t->fifo && !S_ISREG(status.st_mode))
+		return cn_err_set(err, CN_FAILED, "%s: neither a FIFO nor a name for files", t->path);
 	if (there && !t->fifo)
 		return cn_err_set(err, CN_FAILED, "%s is there already; if nobody follows what was published there, remove it", t->path);
 	if (!t->fifo && clear(t, 0, err) != 0)

@@ -36,7 +36,7 @@ size_t cn_encoder_dim(const struct cn_encoder *encoder, enum cn_encoder_layer la
 /* Refuses a field whose dtype and shape the model was not trained on; file is named in the sentence. */
 int cn_encoder_check(const struct cn_encoder *encoder, const struct cn_field *x, const char *file, struct cn_err *err);
 
-/* Refuses rows whose tokens are not in the model's table, by file, field and row; see nn/model.h.  0 or -1. */
+/* Refuses rows whose tokens are not in the model's table, or whose numbers are not finite; see nn/model.h.  0 or -1. */
 int cn_encoder_check_rows(const struct cn_encoder *encoder, const struct cn_batch *batch, int field, const char *file,
 	struct cn_err *err);
 

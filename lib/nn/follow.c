@@ -35,6 +35,7 @@ struct cn_follow {
 	uint64_t taken;			/* the number of the next snapshot */
 	struct cn_queue *queue;
 	struct cn_task *task;
+	bool fifo;			/* known when the announcement is taken */
 	/* the thread's, until the queue has ended */
 	bool watch;			/* standard output is where the rows go: when nobody reads it, do not wait on */
 	int alarm;			/* of the rows' reader */
@@ -163,12 +164,14 @@ read_file(struct cn_follow *f, const char *path, struct cn_letter *letter)
 	size_t done = 0;
 	ssize_t got = 1;
 
+	*letter = (struct cn_letter){ 0 };
 	if (fd < 0)
 		return errno == ENOENT ? 0 : cn_err_errno(&f->err, "cannot open '%s'", path);
-	if (fstat(fd, &status) == 0)
+	if (fstat(fd, &status) == 0) {
 		letter->bytes = cn_mem_array((size_t)status.st_size + 1, 1, &f->err);
-	letter->size = (size_t)status.st_size;
-	while (letter->bytes && done < letter->size && got > 0) {
+		letter->size = (size_t)status.st_size;
+	}
+	while (letter->bytes && done < letter->size && (got > 0 || (got < 0 && errno == EINTR))) {
 		got = read(fd, letter->bytes + done, letter->size - done);
 		done += got > 0 ? (size_t)got : 0;
 	}
@@ -180,22 +183,40 @@ read_file(struct cn_follow *f, const char *path, struct cn_letter *letter)
 	return cn_err_set(&f->err, CN_FAILED, "%s: cannot read all of it", path);
 }
 
-/* Whether the training has come to its end in order, as the announcement that took the place of the first one says. */
-static bool
-ended_in_order(struct cn_follow *f)
+/* How many snapshots there are, as the announcement says that takes the place of the first one at an end in order; or -1. */
+static long long
+count_published(struct cn_follow *f)
 {
 	struct cn_weights announcement = { 0 };
 	struct cn_err err = { 0 };
-	const bool ended = cn_safetensors_read(f->path, &announcement, &err) == 0 && cn_meta_get(&announcement.meta, "cn.snapshots");
+	uint64_t count;
+	const bool ended = cn_safetensors_read(f->path, &announcement, &err) == 0
+		&& cn_snapshot_number(&announcement.meta, "cn.snapshots", f->path, &count, &err) == 0;
 
 	cn_weights_release(&announcement);
-	return ended;
+	return ended && count < INT64_MAX ? (long long)count : -1;
 }
 
-/* Waits for a snapshot while the lock on the announcement tells that the training lives: 1, 0 at the end, -1. */
+/* Snapshot i is not there, and the training is over: 0 where it ended in order before it, -1. */
 static int
-await_file(struct cn_follow *f, int lock, const char *path, struct cn_letter *letter)
+end_of_files(struct cn_follow *f, long long i)
 {
+	const long long count = count_published(f);
+
+	if (count < 0)
+		return cn_err_set(&f->err, CN_INCOMPLETE, "%s: the training that publishes there has failed or was killed", f->path);
+	if (i < count)
+		return cn_err_set(&f->err, CN_FAILED, "%s.%lld is missing of %lld snapshots; put it back, or train again", f->path, i, count);
+	return 0;
+}
+
+/* Waits for snapshot i while the lock on the announcement tells that the training lives: 1, 0 at the end, -1. */
+static int
+await_file(struct cn_follow *f, int lock, long long i, struct cn_letter *letter)
+{
+	char path[4200];
+
+	snprintf(path, sizeof path, "%s.%lld", f->path, i);
 	for (;;) {
 		const bool dead = flock(lock, LOCK_SH | LOCK_NB) == 0;
 		const int got = read_file(f, path, letter);
@@ -204,10 +225,8 @@ await_file(struct cn_follow *f, int lock, const char *path, struct cn_letter *le
 			flock(lock, LOCK_UN);
 		if (got != 0)
 			return got;
-		if (dead && ended_in_order(f))
-			return 0;
 		if (dead)
-			return cn_err_set(&f->err, CN_INCOMPLETE, "%s: the training that publishes there has failed or was killed", f->path);
+			return end_of_files(f, i);
 		if (await(f, -1) != 0)
 			return -1;
 	}
@@ -217,17 +236,13 @@ static void
 read_files(struct cn_follow *f)
 {
 	const int lock = open(f->path, O_RDONLY | O_CLOEXEC);
-	struct cn_letter letter = { 0 };
-	char path[4200];
+	struct cn_letter letter;
 
 	if (lock < 0)
 		cn_err_errno(&f->err, "cannot open '%s'", f->path);
 	else if (read_file(f, f->path, &letter) > 0 && cn_queue_put(f->queue, &letter))
-		for (unsigned long long i = 0;; i++) {
-			snprintf(path, sizeof path, "%s.%llu", f->path, i);
-			if (await_file(f, lock, path, &letter) <= 0 || !cn_queue_put(f->queue, &letter))
-				break;
-		}
+		for (long long i = 0; await_file(f, lock, i, &letter) > 0 && cn_queue_put(f->queue, &letter); i++)
+			;
 	if (lock >= 0)
 		close(lock);
 }
@@ -240,10 +255,13 @@ work(void *context)
 
 	while (stat(f->path, &status) != 0 && await(f, -1) == 0)
 		;
-	if (!f->err.code && S_ISFIFO(status.st_mode))
+	f->fifo = !f->err.code && S_ISFIFO(status.st_mode);
+	if (f->fifo)
 		read_fifo(f);
-	else if (!f->err.code)
+	else if (!f->err.code && S_ISREG(status.st_mode))
 		read_files(f);
+	else
+		cn_err_set(&f->err, CN_FAILED, "%s: neither a FIFO nor a file that cn-train published", f->path);
 	cn_queue_close(f->queue);
 }
 
@@ -271,7 +289,8 @@ cn_follow_open(const struct cn_follow_options *options, struct cn_step *step, st
 		return NULL;
 	step->every = (uint64_t)options->every;
 	*f = (struct cn_follow){ .path = options->path, .every = (uint64_t)options->every, .lag = (uint64_t)options->lag, .step = step,
-		.watch = !common->output || strcmp(common->output, "-") == 0, .alarm = cn_reader_alarm(step->in), .talk = common->verbose || isatty(STDERR_FILENO) };
+		.watch = !common->output || strcmp(common->output, "-") == 0, .alarm = cn_reader_alarm(step->in),
+		.talk = !common->quiet };
 	cn_hush_begin(&f->signals);
 	f->queue = cn_queue_new(AHEAD, err);
 	if (f->queue)
@@ -297,9 +316,9 @@ cn_follow_free(struct cn_follow *f)
 	cn_mem_free(f);
 }
 
-/* The next file that was published: 1, 0 at the end in order, -1. */
+/* The next file that was published, to be called by name: 1, 0 at the end in order, -1. */
 static int
-take(struct cn_follow *f, struct cn_weights *weights, struct cn_err *err)
+take(struct cn_follow *f, const char *name, struct cn_weights *weights, struct cn_err *err)
 {
 	struct cn_letter letter;
 
@@ -310,21 +329,21 @@ take(struct cn_follow *f, struct cn_weights *weights, struct cn_err *err)
 			cn_err_set(err, f->err.code, "%s", f->err.text);
 		return err->code ? -1 : 0;
 	}
-	cn_safetensors_read_bytes(letter.bytes, letter.size, f->path, weights, err);
+	cn_safetensors_read_bytes(letter.bytes, letter.size, name, weights, err);
 	cn_mem_free(letter.bytes);
 	return err->code ? -1 : 1;
 }
 
 /* What was published must count rows as we do. */
 static int
-check_every(const struct cn_follow *f, const struct cn_weights *weights, struct cn_err *err)
+check_every(const struct cn_follow *f, const char *name, const struct cn_weights *weights, struct cn_err *err)
 {
 	uint64_t every;
 
-	if (cn_snapshot_number(&weights->meta, "cn.every", f->path, &every, err) != 0 || every == f->every)
+	if (cn_snapshot_number(&weights->meta, "cn.every", name, &every, err) != 0 || every == f->every)
 		return err->code ? -1 : 0;
 	return cn_err_set(err, CN_FAILED, "%s: is published every %llu rows, but followed every %llu; give both programs the same --every",
-		f->path, (unsigned long long)every, (unsigned long long)f->every);
+		name, (unsigned long long)every, (unsigned long long)f->every);
 }
 
 /* A network for the samples of our own input. */
@@ -350,9 +369,9 @@ cn_follow_encoder(struct cn_follow *f, const char *field, struct cn_err *err)
 
 	if (err->code || !f)
 		return NULL;
-	if (take(f, &announcement, err) == 0)
+	if (take(f, f->path, &announcement, err) == 0)
 		cn_err_set(err, CN_FAILED, "%s: ended before it began", f->path);
-	if (!err->code && check_every(f, &announcement, err) == 0)
+	if (!err->code && check_every(f, f->path, &announcement, err) == 0)
 		make_encoder(f, &announcement, field, err);
 	cn_weights_release(&announcement);
 	return f->encoder;
@@ -364,20 +383,23 @@ cn_follow_next(struct cn_follow *f, struct cn_err *err)
 	const uint64_t due = f->asked > f->lag ? f->asked - f->lag : 0;
 	struct cn_weights weights = { 0 };
 	uint64_t number;
+	char file[4200];
+	const char *name = f->fifo ? f->path : file;
 
 	if (err->code)
 		return -1;
 	f->asked++;
 	if (due < f->taken)
 		return CN_FOLLOW_SAME;
-	const int got = take(f, &weights, err);
+	snprintf(file, sizeof file, "%s.%llu", f->path, (unsigned long long)f->taken);
+	const int got = take(f, name, &weights, err);
 
-	if (got > 0 && check_every(f, &weights, err) == 0
-	    && cn_snapshot_number(&weights.meta, "cn.snapshot", f->path, &number, err) == 0 && number != f->taken)
-		cn_err_set(err, CN_FAILED, "%s: snapshot %llu came where number %llu was due", f->path, (unsigned long long)number,
+	if (got > 0 && check_every(f, name, &weights, err) == 0
+	    && cn_snapshot_number(&weights.meta, "cn.snapshot", name, &number, err) == 0 && number != f->taken)
+		cn_err_set(err, CN_FAILED, "%s: snapshot %llu came where number %llu was due", name, (unsigned long long)number,
 			(unsigned long long)f->taken);
 	if (got > 0 && !err->code)
-		cn_encoder_update(f->encoder, &weights, f->path, err);
+		cn_encoder_update(f->encoder, &weights, name, err);
 	f->taken++;
 	cn_weights_release(&weights);
 	return err->code ? -1 : got > 0 ? CN_FOLLOW_NEW : CN_FOLLOW_END;

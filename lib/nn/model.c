@@ -272,7 +272,7 @@ cn_model_check_rows(const struct cn_model *model, const struct cn_batch *batch, 
 	const size_t at = find_strange(model, token, batch->rows * count);
 
 	if (at == batch->rows * count)
-		return 0;
+		return cn_batch_check_finite(batch, field, file, err);
 	return cn_err_set(err, CN_FAILED, "%s: token %lu in field '%s' of row %llu, but the model's table ends at %zu", file,
 		(unsigned long)token[at], batch->schema.field[field].name, (unsigned long long)(batch->first_row + at / count),
 		cn_network_tokens(model->network) - 1);

@@ -55,7 +55,7 @@ int cn_model_save(const struct cn_model *model, struct cn_output *output, const 
 /* Refuses a field of another type or shape than the model's samples; file is named in the sentence.  0 or -1. */
 int cn_model_check(const struct cn_model *model, const struct cn_field *field, const char *file, struct cn_err *err);
 
-/* Refuses rows with a token that the model's table has no row for, by file, field and row; models of other samples take all.  0 or -1. */
+/* Refuses rows with a token that the model's table has no row for, or a number that is not finite, by file, field and row.  0 or -1. */
 int cn_model_check_rows(const struct cn_model *model, const struct cn_batch *batch, int field, const char *file, struct cn_err *err);
 
 /* n samples, each as in a stream, become rows of the network's input, scaled as cn.norm says; what is no token becomes -1. */

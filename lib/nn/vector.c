@@ -9,7 +9,11 @@ int
 cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const char *file, const char *name,
 	struct cn_encoder *encoder, enum cn_encoder_layer layer, struct cn_err *err)
 {
-	const char *hint = encoder ? "a model embeds samples" : "make vectors with cn-embed, or name a model with -m";
+	static const char *const hints[2][2] = {	/* for vectors, for samples; each for the row and for its positive */
+		{ "make vectors with cn-embed, or name a model with -m", "make vectors of pairs with cn-embed --pos, or name a model with -m" },
+		{ "a model embeds samples", "make pairs with cn-augment" },
+	};
+	const char *hint = hints[encoder != NULL][strncmp(name, "pos", 3) == 0];
 
 	*vector = (struct cn_vector){ encoder, layer, -1, 0, file };
 	vector->field = cn_schema_need(schema, file, name, 0, encoder ? -1 : 1, hint, err);

@@ -128,6 +128,19 @@ cn_batch_append(struct cn_batch *batch, const struct cn_batch *src, size_t from,
 	return 0;
 }
 
+int
+cn_batch_check_finite(const struct cn_batch *batch, int field, const char *file, struct cn_err *err)
+{
+	const struct cn_field *f = &batch->schema.field[field];
+	const size_t count = cn_shape_count(&f->shape), all = count * batch->rows;
+	const size_t at = cn_dtype_find_nonfinite(f->dtype, batch->column[field], all);
+
+	if (at == all)
+		return 0;
+	return cn_err_set(err, CN_FAILED, "%s: NaN or infinity in field '%s' of row %llu; mend what made it, or leave the row out with cn-cat",
+		file, f->name, (unsigned long long)(batch->first_row + at / count));
+}
+
 void
 cn_batch_release(struct cn_batch *batch)
 {

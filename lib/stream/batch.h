@@ -41,6 +41,9 @@ void *cn_batch_at(const struct cn_batch *batch, int field, size_t row);
 /* Appends rows [from, from+n) of src (same schema). */
 int cn_batch_append(struct cn_batch *batch, const struct cn_batch *src, size_t from, size_t n, struct cn_err *err);
 
+/* Refuses a NaN or an infinity in a field, by file, field and row (CN_FAILED).  0 or -1. */
+int cn_batch_check_finite(const struct cn_batch *batch, int field, const char *file, struct cn_err *err);
+
 void cn_batch_release(struct cn_batch *batch);
 
 #endif

@@ -287,7 +287,7 @@ p /= numpy.linalg.norm(p, axis=1, keepdims=True)
 true = numpy.einsum("rkd,sd->rks", n, p).max(2) > 1 - 1e-5
 print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).all(), (r[:128] != 9).all(), (r[128:] == 9).mean() > .5, true[r == 9].all())'
 	[ "$output" = 'float32 True True True True True' ]
-	ok "cn-train -q --loss infonce --init $CN_FIXTURES/model.safetensors --batch 50 -o m <(cn-gen --method select --warmup 0 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns)"
+	ok "cn-train -q --loss infonce --init $CN_FIXTURES/model.safetensors --batch 50 -o m <(cn-gen --method select --round 50 --warmup 0 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns)"
 }
 
 @test "gen: chances belong to the negatives that rows came with, if those stay" {

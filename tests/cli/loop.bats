@@ -119,15 +119,22 @@ vectors() {
 	[[ $output == *'cn.snapshot = 3'*'cn.rows = 300'* || $output == *'cn.rows = 300'*'cn.snapshot = 3'* ]]
 	refuses 1 "$train --publish f pairs.cns -o model" 'f is there already'
 	same model ../f.model
+	rm f.2
+	refuses 1 "$gen --follow f pairs.cns -o again" 'f.2 is missing of 7 snapshots; put it back, or train again'
+	head -c 1000 f.3 >f.2
+	refuses 3 "$gen --follow f pairs.cns -o again" 'f.2: cut short'
+	rm f.0
+	refuses 1 "$mine --follow f pairs.cns -o again" 'f.0 is missing of 7 snapshots'
 }
 
 @test "loop: rows of no whole number of batches, and epochs that leave some over" {
 	for every in 77 130; do
-		loop="cn-gen --round 50 --warmup 100 --every $every --follow f pairs.cns |
+		loop="cn-gen -q --round 50 --warmup 100 --every $every --follow f pairs.cns |
 			cn-train -q --every $every --batch 64 --accumulate 2 --arch 'conv:4/2 gap' --head linear:8 --publish f"
 		ok "$loop -o a && $loop -o b"
 		same a b
 	done
+	says "$gen --every 130 --follow f pairs.cns | $train --every 130 --publish f -o a" 'of each 130 rows 30 were in no full round'
 }
 
 @test "loop: publishing changes nothing of what is learned, and publishes what would be saved" {
@@ -243,7 +250,7 @@ export -f publish
 	refuses 1 "$gen --follow <(publish w w.1) pairs.cns -o a" 'snapshot 1 came where number 0 was due'
 	refuses 1 "$gen --follow <(publish m) pairs.cns -o a" 'nothing that cn-train published'
 	refuses 1 "$gen --follow <(cat zeros) pairs.cns -o a" 'not what cn-train --publish writes'
-	refuses 1 "cn-gen --every 60 --follow <(publish u u.0 u.1) pairs.cns -o a" 'cn.input'
+	refuses 1 "cn-gen --every 60 --round 60 --follow <(publish u u.0 u.1) pairs.cns -o a" 'cn.input'
 	refuses 3 "$gen --follow <(head -c 3000 right) pairs.cns -o a" 'failed or was killed'
 	cp right wrong
 	printf x | dd of=wrong bs=1 seek=2500 conv=notrunc status=none
@@ -276,14 +283,16 @@ export -f publish
 	refuses 2 "$gen --follow f -m m pairs.cns" 'leave out -m'
 	refuses 2 "cn-train --publish f --arch gap pairs.cns" '--every'
 	refuses 2 "$train --publish f --checkpoint c --resume pairs.cns" '--resume'
+	refuses 1 "$gen --follow . pairs.cns -o rows" '.: neither a FIFO nor a file that cn-train published'
+	refuses 1 "$train --publish /dev/full pairs.cns" '/dev/full: neither a FIFO nor a name for files'
 }
 
 @test "loop: who waits for nobody says so, and waits on" {
 	(sleep 12; exec $gen --follow f pairs.cns -o rows) &
-	says "${train/ -q/} -v --publish f pairs.cns -o m" 'waiting for a follower of f'
+	says "${train/ -q/} --publish f pairs.cns -o m" 'waiting for a follower of f'
 	wait
 	(sleep 12; eval "exec $train --publish f pairs.cns -o m") &
-	says "$gen -v --follow f pairs.cns -o again" 'waiting for cn-train --publish f'
+	says "$gen --follow f pairs.cns -o again" 'waiting for cn-train --publish f'
 	wait
 	same rows again
 }

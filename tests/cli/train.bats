@@ -468,17 +468,24 @@ END"
 	same one.npy first.npy
 }
 
-@test "train, embed: a number that is none is named by field and row" {
+@test "train, embed, gen, mine: a number that is none is named by field and row" {
 	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
 	/usr/bin/python3 -c 'import numpy as n
 a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); a[37, 4] = n.nan; n.save("nan.npy", a); a[37, 4] = -n.inf; n.save("inf.npy", a)'
-	ok "cn-import npy --field x right.npy | cn-augment --noise 0.1 | cn-train -q --arch linear:4 --batch 20 -o right.safetensors"
+	ok "cn-import npy --field x right.npy -o right.cns"
+	ok "cn-augment --noise 0.1 right.cns | cn-train -q --arch linear:4 --batch 20 -o right.safetensors"
 	for kind in nan inf; do
 		ok "cn-import npy --field x $kind.npy -o $kind.cns"
 		refuses 1 "cn-augment --noise 0.1 $kind.cns | cn-train --arch linear:4 --batch 20 -o m.safetensors" "field 'x' of row 37"
 		refuses 1 "cn-augment --noise 0.1 --epochs 2 $kind.cns | cn-train --arch linear:4 --batch 10 --checkpoint state --every 10 -o m.safetensors" \
 			"field 'x' of row 37; mend what made it, or leave the row out with cn-cat; state has what is known to be good, the training after 2 steps"
 		refuses 1 "cn-embed -m right.safetensors -o e.cns $kind.cns" "$kind.cns: NaN or infinity in field 'x' of row 37"
+		ok "cn-augment --noise 0.1 $kind.cns -o pairs.cns"
+		for method in gan mix 'gradient --epsilon 0.1'; do
+			refuses 1 "cn-gen --method $method -m right.safetensors -o e.cns pairs.cns" "pairs.cns: NaN or infinity in field 'x' of row 37"
+		done
+		refuses 1 "cn-mine --bank pairs.cns -m right.safetensors -o e.cns right.cns" "pairs.cns: NaN or infinity in field 'x' of row 37"
+		refuses 1 "cn-mine --bank right.cns -m right.safetensors -o e.cns pairs.cns" "pairs.cns: NaN or infinity in field 'x' of row 37"
 	done
 	[ ! -e m.safetensors ] && [ ! -e e.cns ]
 }

@@ -392,6 +392,8 @@ select_loss(void *self, const struct cn_round *round)
 	return cn_select_loss(self, round, &report);
 }
 
+#define WIDE 2.0	/* a diversity that weighs as much as the reward */
+
 /* L as it is expected over draws, for a baseline of 0. */
 static double
 expected_loss(void *self, const struct cn_round *round)
@@ -399,7 +401,7 @@ expected_loss(void *self, const struct cn_round *round)
 	struct cn_select_report report;
 
 	cn_select_loss(self, round, &report);
-	return -report.reward - 0.2 * report.entropy;
+	return -report.reward - 0.1 * WIDE * report.entropy;
 }
 
 /* The mean gradient of many draws against the slope of the expected reward, along random directions. */
@@ -410,6 +412,7 @@ test_reinforce(void)
 	struct cn_method_config config = settings(NULL);
 	struct cn_err err = { 0 };
 	const struct cn_round round = make_round(0);
+	config.diversity = WIDE;
 	void *self = cn_select_kind.new(&config, &err);
 	size_t n;
 	float *weights = cn_select_weights(self, &n), *mean = cn_mem_array(n, sizeof *mean, &err);
@@ -468,9 +471,10 @@ test_select(void)
 	TAP_OK(compare_slopes(&slope, self, &round, 0x1p-10f, 0.05) == 0, "select: gradient of a step as finite differences");
 	cn_select_kind.free(self);
 	const struct cn_select_report fresh = train_select(0, 0.9, 0), learned = train_select(0, 0.9, 150), low = train_select(0, 0, 150),
-		wide = train_select(2, 0.9, 150);
+		usual = train_select(0.2, 0.9, 150), wide = train_select(20, 0.9, 150);
 	TAP_OK(learned.reward > fresh.reward + 0.05, "select: learns what is rewarded, also for rows it has not seen (%.3f, at first %.3f)",
 		learned.reward, fresh.reward);
+	TAP_OK(usual.reward > fresh.reward + 0.05, "select: also with the bonus of the option's default (%.3f)", usual.reward);
 	TAP_OK(low.similarity < learned.similarity - 0.1, "select: a lower target is a lower similarity (%.3f, %.3f)", low.similarity, learned.similarity);
 	TAP_OK(wide.entropy > learned.entropy + 0.3, "select: diversity keeps the choice wide (%.3f, without %.3f)", wide.entropy, learned.entropy);
 }
