@@ -296,6 +296,12 @@ cn_rng_log(double x)
 	return k * LN2_HIGH + (2 * s + (2 * s * sum + k * LN2_LOW));
 }
 
+double
+cn_rng_softplus(double x)
+{
+	return (x > 0 ? x : 0) + cn_rng_log(1 + cn_rng_exp(x > 0 ? -x : x));
+}
+
 /* sin and cos of t turns in [-1/8, 1/8], by their Taylor series in x = 2 pi t. */
 static double
 sine_series(double t)

@@ -56,6 +56,7 @@ uint64_t cn_rng_rank(const struct cn_rng_key *key, uint64_t id, uint32_t epoch);
  */
 double cn_rng_exp(double x);
 double cn_rng_log(double x);
+double cn_rng_softplus(double x);	/* ln(1 + e^x) */
 double cn_rng_cos2pi(double turns);
 double cn_rng_sin2pi(double turns);
 

@@ -102,15 +102,6 @@ fill(struct cn_adversary *a, const struct cn_round *round)
 	}
 }
 
-/* The row's similarity to aim at. */
-static float
-aim(const struct cn_adversary *a, const struct cn_round *round, size_t row)
-{
-	const float target = (float)a->config.target;
-
-	return target < round->ceiling[row] ? target : round->ceiling[row];
-}
-
 /* h' and h. */
 static float
 lean(float s, float target)
@@ -163,13 +154,6 @@ own(const struct cn_adversary *a, const struct cn_round *round, size_t row, size
 	return a->origin[n] == round->id[row];
 }
 
-/* ln(1 + e^x). */
-static double
-surpass(double x)
-{
-	return (x > 0 ? x : 0) + cn_rng_log(1 + cn_rng_exp(x > 0 ? -x : x));
-}
-
 /* P of a row, its loss, and how near what it is about lies. */
 static void
 weigh_row(void *context, size_t row, size_t worker)
@@ -193,7 +177,7 @@ weigh_row(void *context, size_t row, size_t worker)
 		p[n] = sum > 0 ? p[n] / (float)sum : 0;
 		near += (double)p[n] * (double)s[n];
 	}
-	a->loss[row] = sum > 0 ? surpass((double)top / temperature + cn_rng_log(sum) - positive / temperature) : 0;
+	a->loss[row] = sum > 0 ? cn_rng_softplus((double)top / temperature + cn_rng_log(sum) - positive / temperature) : 0;
 	a->near[row] = near;
 }
 
@@ -226,7 +210,7 @@ lean_row(void *context, size_t row, size_t worker)
 {
 	const struct job *job = context;
 	struct cn_adversary *a = job->a;
-	const float *s = a->score + row * a->tall, target = aim(a, job->round, row);
+	const float *s = a->score + row * a->tall, target = cn_round_aim(job->round, row, a->config.target);
 
 	(void)worker;
 	for (size_t n = 0; n < a->filled; n++)
@@ -325,7 +309,7 @@ make_row(void *context, size_t i, size_t worker)
 	(void)worker;
 	cn_rng_start(&rng, &job->a->key, job->round->id[row], job->round->epoch[row]);
 	for (size_t n = 0; n < job->a->filled; n++)
-		h[n] = own(job->a, job->round, row, n) ? NEVER : bend(s[n], aim(job->a, job->round, row));
+		h[n] = own(job->a, job->round, row, n) ? NEVER : bend(s[n], cn_round_aim(job->round, row, job->a->config.target));
 	for (size_t j = 0; j < made->k; j++) {
 		size_t best = take_best(job, row, h, true);
 		const bool below = best != SIZE_MAX;

@@ -207,12 +207,6 @@ lift(const float *back, const float *a, const float *u, float length, float *slo
 }
 
 static double
-softplus(double x)
-{
-	return (x > 0 ? x : 0) + cn_rng_log(1 + cn_rng_exp(x > 0 ? -x : x));
-}
-
-static double
 sigmoid(double x)
 {
 	return 1 / (1 + cn_rng_exp(-x));
@@ -225,7 +219,7 @@ pay(enum cn_gan_game game, double x, double *slope)
 	switch (game) {
 	case CN_GAN_NONSATURATING:
 		*slope = sigmoid(x);
-		return softplus(x);
+		return cn_rng_softplus(x);
 	case CN_GAN_HINGE:
 		*slope = x > -1;
 		return x > -1 ? 1 + x : 0;

@@ -29,9 +29,7 @@ cn_made_put(const struct cn_made *made, size_t row, size_t j, const float *vecto
 void
 cn_made_noise(const struct cn_made *made, const struct cn_round *round, size_t row, size_t j, float target, struct cn_rng *rng)
 {
-	const float ceiling = round->ceiling[row];
-
-	cn_mix_noise(round->anchor + row * round->dim, target < ceiling ? target : ceiling, round->dim, rng, cn_made_vector(made, row, j));
+	cn_mix_noise(round->anchor + row * round->dim, cn_round_aim(round, row, (double)target), round->dim, rng, cn_made_vector(made, row, j));
 	made->rule[row * made->k + j] = CN_MADE_NOISE;
 	if (cn_made_above(round, row, cn_made_vector(made, row, j)))
 		cn_made_push(made, round, row, j);

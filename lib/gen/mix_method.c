@@ -40,9 +40,7 @@ mix_one(const struct job *job, size_t row, bool query, struct cn_rng *rng, float
 	const float *anchor = round->anchor + row * round->dim;
 
 	if (hard->n == 0) {
-		const float target = (float)job->mixer->config.target, ceiling = round->ceiling[row];
-
-		cn_mix_noise(anchor, target < ceiling ? target : ceiling, round->dim, rng, out);
+		cn_mix_noise(anchor, cn_round_aim(round, row, job->mixer->config.target), round->dim, rng, out);
 		return CN_MADE_NOISE;
 	}
 	if (query)

@@ -3,6 +3,12 @@
 
 #include "base/banned.h"
 
+float
+cn_round_aim(const struct cn_round *round, size_t row, double target)
+{
+	return (float)target < round->ceiling[row] ? (float)target : round->ceiling[row];
+}
+
 double
 cn_round_closeness(const struct cn_round *round)
 {

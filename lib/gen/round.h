@@ -26,6 +26,9 @@ struct cn_round {
 	const struct cn_hard *hard;	/* (rows) the hardest true vectors around each anchor */
 };
 
+/* The similarity to aim at for a row: target, or its ceiling if that is less. */
+float cn_round_aim(const struct cn_round *round, size_t row, double target);
+
 /* Mean similarity of anchors and positives. */
 double cn_round_closeness(const struct cn_round *round);
 

@@ -212,7 +212,7 @@ cn_select_draw(struct cn_select *s, const struct cn_round *round, unsigned step)
 static double
 reward(const struct job *job, size_t row, float similarity)
 {
-	const float target = (float)job->s->config.target, ceiling = job->round->ceiling[row], aim = target < ceiling ? target : ceiling;
+	const float aim = cn_round_aim(job->round, row, job->s->config.target);
 	const float bent = similarity <= aim ? similarity : 2 * aim - similarity;
 
 	return 1 / (1 + cn_rng_exp((double)(job->round->pos_score[row] - bent) / job->s->config.temperature));

@@ -24,12 +24,6 @@ slope(double d)
 }
 
 static double
-softplus(double x)
-{
-	return (x > 0 ? x : 0) + cn_rng_log(1 + cn_rng_exp(x > 0 ? -x : x));
-}
-
-static double
 logistic(double x)
 {
 	const double e = cn_rng_exp(x > 0 ? -x : x);
@@ -103,7 +97,7 @@ violation(const struct cn_term *t, double gap, double *by)
 	const double x = t->parameter[MARGIN] - gap;
 
 	*by = t->parameter[SOFT] > 0 ? logistic(x) : x > 0;
-	return t->parameter[SOFT] > 0 ? softplus(x) : x > 0 ? x : 0;
+	return t->parameter[SOFT] > 0 ? cn_rng_softplus(x) : x > 0 ? x : 0;
 }
 
 /* What a triplet adds; c NULL: only counted.  Returns its loss, and 1 in counted if it takes part in the mean. */
@@ -398,7 +392,7 @@ circle(const struct cn_term *t, const struct cn_anchor *a, float *c, float *d)
 
 		add(a, other.at, by * other.weight * cn_rng_exp(circle_logit(t, s, false) - n.top) / n.sum * circle_slope(t, s, false), c, d);
 	}
-	return softplus(x);
+	return cn_rng_softplus(x);
 }
 
 /*
@@ -425,14 +419,14 @@ self_adversarial(const struct cn_term *t, const struct cn_anchor *a, float *c, f
 
 		if (!cn_anchor_positive(a, k))
 			continue;
-		loss += softplus(x) / positives / 2;
+		loss += cn_rng_softplus(x) / positives / 2;
 		add(a, k, -scale * logistic(x) / positives / 2, c, d);
 	}
 	for (size_t next = 0; next_negative(a, &next, &n);) {
 		const double x = scale * (double)n.s + gamma;
 		const double w = n.weight * cn_rng_exp(alpha * scale * (double)n.s - share.top) / share.sum;
 
-		loss += w * softplus(x) / 2;
+		loss += w * cn_rng_softplus(x) / 2;
 		add(a, n.at, w * scale * logistic(x) / 2, c, d);
 	}
 	return loss;

@@ -105,6 +105,9 @@ test_functions(void)
 	TAP_OK(isinf(cn_rng_exp(1000)) && cn_rng_exp(-1000) == 0 && isinf(cn_rng_log(0))
 		&& isnan(cn_rng_log(-1)),
 		"the ends of the range");
+	TAP_NEAR(cn_rng_softplus(-1.5), log1p(exp(-1.5)), 1e-15, "ln(1 + e^x) below zero");
+	TAP_NEAR(cn_rng_softplus(3), log1p(exp(3)), 1e-15, "ln(1 + e^x) above zero");
+	TAP_OK(cn_rng_softplus(800) == 800 && cn_rng_softplus(-800) == 0, "and where e^x is out of range");
 	TAP_NEAR(cn_rng_log(5e-324), log(5e-324), 1e-15, "log of the smallest number");
 	TAP_NEAR(cn_rng_exp(-740), exp(-740), 1e-2, "exp into the subnormals");
 }
