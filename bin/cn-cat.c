@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/tool.h"
+#include "nn/origin.h"
 #include "stream/reader.h"
 #include "stream/splice.h"
 #include "stream/step.h"
@@ -68,6 +69,20 @@ enter(struct cn_step *step, struct cn_splice *splice, struct cn_err *err)
 		cn_reader_seek(step->in, splice->config.skip, err);
 }
 
+/* The metadata of all inputs; of which layer vectors are only where all say the same of them. */
+static void
+merge_meta(struct cn_step *step, const struct cn_texts *rename, struct cn_reader **other, size_t n, struct cn_err *err)
+{
+	struct cn_meta *meta = cn_writer_meta(step->out);
+
+	for (size_t i = 0; i < n; i++)
+		cn_meta_merge(meta, cn_reader_meta(other[i]), err);
+	for (size_t i = 0; i <= n; i++)
+		cn_origin_join(meta, cn_reader_meta(i ? other[i - 1] : step->in));
+	for (size_t i = 0; i < rename->n; i++)
+		cn_origin_rename(meta, rename->value[i]);
+}
+
 static void
 splice_all(struct cn_step *step, const struct cn_splice_config *config, struct cn_reader **other, size_t n,
 	struct cn_err *err)
@@ -85,8 +100,7 @@ splice_all(struct cn_step *step, const struct cn_splice_config *config, struct c
 		cn_mem_free(splice);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		cn_meta_merge(cn_writer_meta(step->out), cn_reader_meta(other[i]), err);
+	merge_meta(step, config->rename, other, n, err);
 	if (n == 0)
 		enter(step, splice, err);
 	cn_progress_start(&step->progress, &tool, step->config, "rows", 0);

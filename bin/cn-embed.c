@@ -4,6 +4,7 @@
 #include "base/opt.h"
 #include "base/tool.h"
 #include "nn/encoder.h"
+#include "nn/origin.h"
 #include "stream/step.h"
 #include "tensor/blas.h"
 #include "tensor/kernel.h"
@@ -94,6 +95,14 @@ make(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_e
 	return job->c->pos ? embed_field(job, in, "pos", out, "pos_z", err) : 0;
 }
 
+/* Opens the output and says in its metadata which layer z is of. */
+static void
+open_output(struct job *job, struct cn_err *err)
+{
+	if (cn_step_output(&job->step, &job->schema, NULL, 0, err) == 0)
+		cn_origin_note(cn_writer_meta(job->step.out), "z", cn_origin_of_layer(job->encoder, (enum cn_encoder_layer)job->c->layer), err);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -110,7 +119,7 @@ main(int argc, char **argv)
 	job.encoder = cn_encoder_load(c.model, job.step.pool, &err);
 	cn_encoder_trace(job.encoder, c.model, &job.step, &err);
 	if (job.encoder && plan(&job, &err) == 0) {
-		cn_step_output(&job.step, &job.schema, NULL, 0, &err);
+		open_output(&job, &err);
 		cn_step_run(&job.step, make, &job, &err);
 	}
 	cn_encoder_free(job.encoder);

@@ -10,6 +10,7 @@
 #include "gen/generator.h"
 #include "nn/encoder.h"
 #include "nn/follow.h"
+#include "nn/origin.h"
 #include "stream/step.h"
 #include "tensor/blas.h"
 
@@ -221,14 +222,25 @@ renew(void *follow, struct cn_err *err)
 	return cn_follow_next(follow, err);
 }
 
-/* Opens the output, says in its metadata what the numbers of neg_rule mean, and runs. */
+/* Says in the output's metadata what the numbers of neg_rule mean, and, where vectors are made, of which layer these are. */
 static void
-run(struct cn_step *step, struct cn_generator *generator, const struct config *c, struct cn_err *err)
+note(struct cn_step *step, const struct cn_encoder *encoder, const struct config *c, struct cn_err *err)
+{
+	struct cn_meta *meta = cn_writer_meta(step->out);
+
+	cn_meta_remove(meta, "mine.rules");
+	cn_meta_set(meta, "gen.rules", CN_MADE_RULES, err);
+	if (!by_value(c))
+		cn_origin_note(meta, "neg_z", encoder ? cn_origin_of_layer(encoder, CN_ENCODER_HEAD) : cn_origin_of_field(meta, "z"), err);
+}
+
+/* Opens the output and runs. */
+static void
+run(struct cn_step *step, struct cn_generator *generator, const struct cn_encoder *encoder, const struct config *c, struct cn_err *err)
 {
 	if (!generator || cn_step_output(step, cn_generator_schema(generator), NULL, 0, err) < 0)
 		return;
-	cn_meta_remove(cn_writer_meta(step->out), "mine.rules");
-	cn_meta_set(cn_writer_meta(step->out), "gen.rules", CN_MADE_RULES, err);
+	note(step, encoder, c, err);
 	cn_progress_start(&step->progress, &tool, c, "rows", cn_reader_rows_hint(step->in));
 	cn_generator_follow(generator, step);
 	cn_generator_run(generator, step->out, (uint64_t)c->common.rows, &step->progress, err);
@@ -299,7 +311,7 @@ main(int argc, char **argv)
 		}
 	}
 	state = open_state(&c, generator, &settings, &err);
-	run(&step, generator, &c, &err);
+	run(&step, generator, encoder, &c, &err);
 	cn_output_finish(log, &err);
 	save_state(&step, generator, &settings, state, &err);
 	if (!err.code) {

@@ -6,6 +6,7 @@
 #include "mine/miner.h"
 #include "nn/encoder.h"
 #include "nn/follow.h"
+#include "nn/origin.h"
 #include "stream/step.h"
 #include "tensor/blas.h"
 
@@ -380,7 +381,23 @@ note(struct cn_meta *meta, const struct cn_mine_counts *n, struct cn_err *err)
 	}
 }
 
-/* Opens the output and says in its metadata what the numbers of neg_rule mean. */
+/* Which layer the vectors are of that --emit z gives: that of -m, or what all banks say of theirs. */
+static const char *
+origin(const struct cn_miner_config *m, const struct cn_reader *in)
+{
+	const char *origin = cn_origin_of_field(cn_reader_meta(m->banks ? m->bank[0] : in), "z");
+
+	if (m->encoder)
+		return cn_origin_of_layer(m->encoder, CN_ENCODER_HEAD);
+	for (size_t i = 1; i < m->banks; i++) {
+		const char *other = cn_origin_of_field(cn_reader_meta(m->bank[i]), "z");
+
+		origin = other && !cn_origin_differ(origin, other) ? origin : NULL;
+	}
+	return origin;
+}
+
+/* Opens the output and says in its metadata what the numbers of neg_rule mean, and which layer neg_z is of. */
 static void
 open_output(struct cn_step *step, const struct cn_miner *miner, const struct cn_miner_config *m, struct cn_err *err)
 {
@@ -395,6 +412,7 @@ open_output(struct cn_step *step, const struct cn_miner *miner, const struct cn_
 	if (err->code || cn_miner_schema(miner, &schema, err) < 0 || cn_step_output(step, &schema, extra, n, err) < 0)
 		return;
 	cn_meta_set(cn_writer_meta(step->out), "mine.rules", CN_RULE_NAMES, err);
+	cn_origin_note(cn_writer_meta(step->out), "neg_z", cn_schema_find(&schema, "neg_z") < 0 ? NULL : origin(m, step->in), err);
 }
 
 static struct cn_assembler_config

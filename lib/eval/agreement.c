@@ -104,10 +104,9 @@ read_rows(struct cn_agreement *a, struct cn_reader *other, bool epochs, uint64_t
 {
 	const struct cn_schema *schema = cn_reader_schema(other);
 	const char *file = cn_reader_name(other);
-	const int epoch = epochs ? cn_schema_find(schema, "epoch") : -1;
 	const struct fields field = {
 		cn_schema_need(schema, file, "id", CN_DTYPE_U64, 0, "rows are matched by it", err),
-		epoch >= 0 && schema->field[epoch].dtype == CN_DTYPE_U32 && schema->field[epoch].shape.rank == 0 ? epoch : -1,
+		epochs ? cn_schema_find_as(schema, "epoch", CN_DTYPE_U32, 0) : -1,
 		cn_schema_need(schema, file, "neg_id", CN_DTYPE_U64, 1, "choose negatives with cn-mine", err),
 	};
 	struct cn_batch batch = { 0 };

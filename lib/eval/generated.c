@@ -7,6 +7,7 @@
 #include "eval/frechet.h"
 #include "eval/gallery.h"
 #include "eval/manifold.h"
+#include "eval/negz.h"
 #include "nn/bank.h"
 #include "nn/vector.h"
 #include "tensor/kernel.h"
@@ -15,7 +16,7 @@
 struct measure {
 	const struct cn_generated_config *config;
 	struct cn_reader *in;
-	int neg_z, neg, neg_id;		/* fields of in; -1 = none.  neg_id tells which of neg are none */
+	struct cn_negz negz;
 	size_t k, dim;
 	struct cn_vector real;
 	struct cn_bank bank;
@@ -29,56 +30,20 @@ struct measure {
 	struct cn_generated_result *result;
 };
 
-/* What a sample in neg is. */
-static struct cn_field
-sample_field(const struct cn_field *neg)
-{
-	struct cn_field one = *neg;
-
-	one.shape.rank = neg->shape.rank ? neg->shape.rank - 1 : 0;
-	for (size_t d = 0; d < one.shape.rank; d++)
-		one.shape.dim[d] = neg->shape.dim[d + 1];
-	return one;
-}
-
-static int
-find(const struct cn_schema *schema, const char *name, enum cn_dtype dtype, unsigned rank)
-{
-	const int at = cn_schema_find(schema, name);
-
-	return at >= 0 && schema->field[at].dtype == dtype && schema->field[at].shape.rank == rank ? at : -1;
-}
-
 /* Which negatives are measured, and in which space. */
 static int
 plan(struct measure *m, struct cn_err *err)
 {
-	const struct cn_schema *schema = cn_reader_schema(m->in);
-	const char *file = cn_reader_name(m->in), *bank = cn_reader_name(m->config->bank);
+	struct cn_reader *bank = m->config->bank;
 	struct cn_encoder *encoder = m->config->encoder;
 
-	m->neg_z = find(schema, "neg_z", CN_DTYPE_F32, 2);
-	m->neg = m->neg_z < 0 && encoder ? cn_schema_find(schema, "neg") : -1;
-	if (m->neg_z < 0 && m->neg < 0)
-		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_z'%s; make negatives with cn-gen", file,
-			encoder ? " or 'neg'" : ", and 'neg' asks for an encoder (-m)");
-	m->k = schema->field[m->neg_z >= 0 ? m->neg_z : m->neg].shape.dim[0];
-	m->neg_id = m->neg >= 0 ? find(schema, "neg_id", CN_DTYPE_U64, 1) : -1;
-	if (m->neg_id >= 0 && schema->field[m->neg_id].shape.dim[0] != m->k)
-		m->neg_id = -1;
-	if (m->neg >= 0) {
-		const struct cn_field one = sample_field(&schema->field[m->neg]);
-
-		if (cn_encoder_check(encoder, &one, file, err) < 0)
-			return -1;
-	}
-	if (cn_vector_init(&m->real, cn_reader_schema(m->config->bank), bank, encoder ? "x" : "z", encoder, CN_ENCODER_HEAD, err) < 0)
+	cn_negz_find(&m->negz, m->in, encoder);
+	if (cn_negz_need(&m->negz, err) < 0 || cn_vector_init(&m->real, cn_reader_schema(bank), cn_reader_name(bank), encoder ? "x" : "z",
+	    encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
-	m->dim = m->real.dim;
-	if (m->neg_z >= 0 && schema->field[m->neg_z].shape.dim[1] != m->dim)
-		return cn_err_set(err, CN_FAILED, "%s: vectors in 'neg_z' of %zu numbers, but those of %s have %zu; name the encoder of "
-			"both with -m", file, (size_t)schema->field[m->neg_z].shape.dim[1], bank, m->dim);
-	return 0;
+	m->k = m->negz.k;
+	m->dim = m->negz.dim;
+	return cn_negz_match(&m->negz, &m->real, bank, err);
 }
 
 static int
@@ -89,7 +54,7 @@ read_bank(struct measure *m, struct cn_err *err)
 
 	if (m->config->sheet) {
 		m->gallery = cn_gallery_new(m->in, m->config->bank, CN_GENERATED_ROWS, m->k, err);
-		keep.label = find(schema, "label", CN_DTYPE_I32, 0);
+		keep.label = cn_schema_find_as(schema, "label", CN_DTYPE_I32, 0);
 		keep.value = cn_schema_find(schema, "x");
 		m->shown = cn_mem_array(CN_GENERATED_ROWS, m->k * sizeof *m->shown, err);
 	}
@@ -102,31 +67,9 @@ read_bank(struct measure *m, struct cn_err *err)
 static int
 look(struct measure *m, const struct cn_batch *batch, struct cn_err *err)
 {
-	const size_t n = batch->rows * m->k;
-
-	if (cn_mem_grow((void **)&m->chunk, &m->chunk_room, n, m->dim * sizeof *m->chunk, err) < 0)
+	if (cn_mem_grow((void **)&m->chunk, &m->chunk_room, batch->rows * m->k, m->dim * sizeof *m->chunk, err) < 0)
 		return -1;
-	if (m->neg_z >= 0)
-		memcpy(m->chunk, batch->column[m->neg_z], n * m->dim * sizeof *m->chunk);
-	else if (cn_encoder_check_rows(m->config->encoder, batch, m->neg, cn_reader_name(m->in), err) < 0 ||
-	    cn_encoder_embed(m->config->encoder, batch->column[m->neg], n, CN_ENCODER_HEAD, m->chunk, err) < 0)
-		return -1;
-	const size_t bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, m->chunk, n * m->dim);
-
-	if (bad < n * m->dim)
-		return cn_err_set(err, CN_FAILED, "%s: row %llu: %s is not finite; look at it with cn-info --text", cn_reader_name(m->in),
-			(unsigned long long)(batch->first_row + bad / m->dim / m->k), m->neg_z >= 0 ? "field 'neg_z'" : "what the model makes of 'neg'");
-	return 0;
-}
-
-static bool
-is_there(const struct measure *m, const struct cn_batch *batch, size_t at)
-{
-	const float *vector = m->chunk + at * m->dim;
-
-	if (m->neg_id >= 0)
-		return ((const uint64_t *)(const void *)batch->column[m->neg_id])[at] != UINT64_MAX;
-	return cn_kernel_dot(vector, vector, m->dim) > 0;
+	return cn_negz_read(&m->negz, batch, m->chunk, err);
 }
 
 static int
@@ -151,7 +94,7 @@ take(struct measure *m, const struct cn_batch *batch, struct cn_err *err)
 	    cn_mem_grow((void **)&m->made, &m->made_room, m->vectors + n, m->dim * sizeof *m->made, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		const bool there = is_there(m, batch, i);
+		const bool there = cn_negz_there(&m->negz, batch, m->chunk, i);
 
 		if (m->shown && first + i < CN_GENERATED_ROWS * m->k)
 			m->shown[first + i] = there ? (uint32_t)m->vectors : CN_BANK_NONE;

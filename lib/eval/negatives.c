@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "eval/negz.h"
 #include "loss/spread.h"
 #include "nn/bank.h"
 #include "nn/vector.h"
@@ -46,7 +47,9 @@ enum { ANCHOR, POSITIVE, MADE, HIT, ONE, WHOLE, SEEN, ROOMS };
 struct measure {
 	const struct cn_negatives_config *config;
 	struct cn_reader *in;
-	int id, epoch, neg_id, neg_z, neg_score, pos_score, label;	/* fields of in; -1 = none */
+	int id, epoch, neg_id, neg_score, pos_score, label;	/* fields of in; -1 = none */
+	struct cn_negz negz;
+	bool vectors;				/* negatives are those of negz, not those that neg_id names */
 	int against;				/* field of the ids that are compared; -1 = not wanted */
 	size_t k, dim;
 	struct cn_vector vector, pos_vector, bank_vector;	/* field -1 = none */
@@ -87,14 +90,6 @@ of(const struct mean *mean)
 	return mean->n ? mean->sum / (double)mean->n : (double)NAN;
 }
 
-static int
-find(const struct cn_schema *schema, const char *name, enum cn_dtype dtype, unsigned rank)
-{
-	const int at = cn_schema_find(schema, name);
-
-	return at >= 0 && schema->field[at].dtype == dtype && schema->field[at].shape.rank == rank ? at : -1;
-}
-
 /* Vectors of a stream where it has the field; none otherwise. */
 static int
 find_vector(const struct measure *m, struct cn_vector *vector, struct cn_reader *reader, const char *name, struct cn_err *err)
@@ -107,25 +102,36 @@ find_vector(const struct measure *m, struct cn_vector *vector, struct cn_reader 
 	return cn_vector_init(vector, schema, cn_reader_name(reader), name, m->config->encoder, CN_ENCODER_HEAD, err);
 }
 
-/* Which negatives are measured. */
 static int
-plan_negatives(struct measure *m, const struct cn_schema *schema, struct cn_err *err)
+refuse(const struct measure *m, bool samples, struct cn_err *err)
 {
 	const char *file = cn_reader_name(m->in);
 	const enum cn_negatives_kind kind = m->config->kind;
 
-	m->neg_id = kind == CN_NEGATIVES_Z ? -1 : find(schema, "neg_id", CN_DTYPE_U64, 1);
-	m->neg_z = kind == CN_NEGATIVES_ID ? -1 : find(schema, "neg_z", CN_DTYPE_F32, 2);
-	if (kind != CN_NEGATIVES_AUTO && m->neg_id < 0 && m->neg_z < 0)
+	if (kind != CN_NEGATIVES_AUTO)
 		return cn_err_set(err, CN_FAILED, "%s: no field '%s', which --negatives asks for; %s", file,
 			kind == CN_NEGATIVES_Z ? "neg_z" : "neg_id", kind == CN_NEGATIVES_Z ? "make it with cn-gen" : "choose it with cn-mine");
-	if (m->neg_id < 0 && m->neg_z < 0)
-		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id' or 'neg_z'; choose negatives with cn-mine, or make them "
-			"with cn-gen", file);
-	if (m->neg_z >= 0)
+	if (samples)
+		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id' or 'neg_z', and 'neg' asks for an encoder: name it with -m", file);
+	return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id', 'neg_z' or 'neg'; choose negatives with cn-mine, or make them with cn-gen",
+		file);
+}
+
+/* Which negatives are measured. */
+static int
+plan_negatives(struct measure *m, const struct cn_schema *schema, struct cn_err *err)
+{
+	const enum cn_negatives_kind kind = m->config->kind;
+
+	cn_negz_find(&m->negz, m->in, m->config->encoder);
+	m->neg_id = kind == CN_NEGATIVES_Z ? -1 : cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1);
+	m->vectors = m->negz.neg_z >= 0 ? kind != CN_NEGATIVES_ID : kind == CN_NEGATIVES_AUTO && m->neg_id < 0 && m->negz.neg >= 0;
+	if (!m->vectors && m->neg_id < 0)
+		return refuse(m, cn_schema_find(schema, "neg") >= 0, err);
+	m->k = m->vectors ? m->negz.k : schema->field[m->neg_id].shape.dim[0];
+	if (m->vectors)
 		m->neg_id = -1;
-	m->k = schema->field[m->neg_z >= 0 ? m->neg_z : m->neg_id].shape.dim[0];
-	return 0;
+	return m->vectors ? cn_negz_need(&m->negz, err) : 0;
 }
 
 /* What --known and --against cannot do without. */
@@ -134,14 +140,14 @@ plan_ids(struct measure *m, const struct cn_schema *schema, struct cn_err *err)
 {
 	const char *file = cn_reader_name(m->in);
 
-	m->id = find(schema, "id", CN_DTYPE_U64, 0);
-	m->epoch = find(schema, "epoch", CN_DTYPE_U32, 0);
+	m->id = cn_schema_find_as(schema, "id", CN_DTYPE_U64, 0);
+	m->epoch = cn_schema_find_as(schema, "epoch", CN_DTYPE_U32, 0);
 	m->against = -1;
 	if (m->config->known && cn_schema_need(schema, file, "id", CN_DTYPE_U64, 0, "--known asks for its positives", err) < 0)
 		return -1;
-	if (m->config->known && m->neg_z >= 0 && !m->config->bank)
-		return cn_err_set(err, CN_FAILED, "%s: --known asks for the ids of negatives, and those in neg_z have none but that of "
-			"the nearest row of a bank; name one with --bank", file);
+	if (m->config->known && m->vectors && !m->config->bank)
+		return cn_err_set(err, CN_FAILED, "%s: --known asks for the ids of negatives, and those in %s have none but that of "
+			"the nearest row of a bank; name one with --bank", file, m->negz.neg_z >= 0 ? "neg_z" : "neg");
 	if (!m->config->against)
 		return 0;
 	m->against = cn_schema_need(schema, file, "neg_id", CN_DTYPE_U64, 1, "--against compares it", err);
@@ -156,16 +162,18 @@ plan(struct measure *m, struct cn_err *err)
 
 	if (plan_negatives(m, schema, err) < 0 || plan_ids(m, schema, err) < 0)
 		return -1;
-	m->neg_score = find(schema, "neg_score", CN_DTYPE_F32, 1);
-	m->pos_score = find(schema, "pos_score", CN_DTYPE_F32, 0);
-	m->label = find(schema, "label", CN_DTYPE_I32, 0);
+	m->neg_score = cn_schema_find_as(schema, "neg_score", CN_DTYPE_F32, 1);
+	m->pos_score = cn_schema_find_as(schema, "pos_score", CN_DTYPE_F32, 0);
+	m->label = cn_schema_find_as(schema, "label", CN_DTYPE_I32, 0);
 	if (m->neg_score >= 0 && schema->field[m->neg_score].shape.dim[0] != m->k)
 		m->neg_score = -1;
 	if (find_vector(m, &m->vector, m->in, embed ? "x" : "z", err) < 0 ||
 	    find_vector(m, &m->pos_vector, m->in, embed ? "pos" : "pos_z", err) < 0)
 		return -1;
-	m->dim = m->neg_z >= 0 ? schema->field[m->neg_z].shape.dim[1] : m->vector.field >= 0 ? m->vector.dim : 0;
-	if (m->vector.field >= 0 && m->vector.dim != m->dim)
+	m->dim = m->vectors ? m->negz.dim : m->vector.field >= 0 ? m->vector.dim : 0;
+	if (m->vectors && m->vector.field >= 0 && embed && cn_negz_match(&m->negz, &m->vector, m->in, err) < 0)
+		return -1;
+	if (m->vectors && m->vector.field >= 0 && !cn_negz_fits(&m->negz, &m->vector, m->in))
 		m->vector.field = -1;
 	if (m->pos_vector.field >= 0 && (m->vector.field < 0 || m->pos_vector.dim != m->dim))
 		m->pos_vector.field = -1;
@@ -185,11 +193,13 @@ read_bank(struct measure *m, struct cn_err *err)
 
 	keep.memory = m->config->memory;
 	keep.id = cn_schema_need(schema, cn_reader_name(reader), "id", CN_DTYPE_U64, 0, "negatives are looked up by it", err);
-	keep.label = find(schema, "label", CN_DTYPE_I32, 0);
-	keep.content = m->neg_z >= 0 ? -1 : cn_schema_find(schema, "x");
-	if (keep.content < 0 && m->neg_z < 0)
+	keep.label = cn_schema_find_as(schema, "label", CN_DTYPE_I32, 0);
+	keep.content = m->vectors ? -1 : cn_schema_find(schema, "x");
+	if (keep.content < 0 && !m->vectors)
 		keep.content = cn_schema_find(schema, "z");
 	if (err->code || find_vector(m, &m->bank_vector, reader, m->config->encoder ? "x" : "z", err) < 0)
+		return -1;
+	if (m->bank_vector.field >= 0 && m->vectors && cn_negz_match(&m->negz, &m->bank_vector, reader, err) < 0)
 		return -1;
 	if (m->bank_vector.field >= 0 && m->dim && m->bank_vector.dim != m->dim)
 		m->bank_vector.field = -1;
@@ -199,7 +209,7 @@ read_bank(struct measure *m, struct cn_err *err)
 	m->contents = keep.content >= 0;
 	if (cn_bank_read(&m->bank, reader, &keep, err) < 0)
 		return -1;
-	m->nearest = m->neg_z >= 0 && m->bank.unit && ((m->label >= 0 && m->bank.label) || m->config->known);
+	m->nearest = m->vectors && m->bank.unit && ((m->label >= 0 && m->bank.label) || m->config->known);
 	m->chosen = cn_mem_array(m->bank.rows, sizeof *m->chosen, err);
 	return m->chosen ? 0 : -1;
 }
@@ -239,7 +249,7 @@ make_room(struct measure *m, size_t rows, struct cn_err *err)
 		cn_mem_grow((void **)&m->anchor, &m->room[ANCHOR], rows, vector, err);
 		cn_mem_grow((void **)&m->positive, &m->room[POSITIVE], rows, vector, err);
 	}
-	if (m->neg_z >= 0)
+	if (m->vectors)
 		cn_mem_grow((void **)&m->made, &m->room[MADE], rows * m->k, vector, err);
 	if (m->nearest)
 		cn_mem_grow((void **)&m->hit, &m->room[HIT], rows * m->k, sizeof *m->hit, err);
@@ -260,13 +270,10 @@ look(struct measure *m, const struct cn_batch *in, struct cn_err *err)
 		return -1;
 	if (m->pos_vector.field >= 0 && cn_vector_read_unit(&m->pos_vector, in, m->positive, err) < 0)
 		return -1;
-	if (m->neg_z < 0)
+	if (!m->vectors)
 		return 0;
-	memcpy(m->made, in->column[m->neg_z], n * m->dim * sizeof *m->made);
-	const size_t bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, m->made, n * m->dim);
-	if (bad < n * m->dim)
-		return cn_err_set(err, CN_FAILED, "%s: row %llu: field 'neg_z' is not finite; look at it with cn-info --text",
-			cn_reader_name(m->in), (unsigned long long)(in->first_row + bad / m->dim / m->k));
+	if (cn_negz_read(&m->negz, in, m->made, err) < 0)
+		return -1;
 	cn_kernel_normalize(m->made, n, m->dim);
 	if (m->nearest && m->bank.rows)
 		return cn_topk_search(m->bank.unit, m->bank.rows, m->made, n, m->dim, 1, NULL, NULL, m->hit, m->config->pool, err);
@@ -281,7 +288,7 @@ vector_of(const struct measure *m, size_t row, size_t j)
 
 	if (!one->there || !m->dim)
 		return NULL;
-	if (m->neg_z >= 0)
+	if (m->vectors)
 		return m->made + (row * m->k + j) * m->dim;
 	return one->row != CN_BANK_NONE && m->bank.unit ? m->bank.unit + one->row * m->dim : NULL;
 }
@@ -312,10 +319,8 @@ identify(struct measure *m, size_t row, size_t j)
 	struct one *one = m->one + row * m->k + j;
 
 	*one = (struct one){ (double)NAN, UINT64_MAX, CN_BANK_NONE, true, false };
-	if (m->neg_z >= 0) {
-		const float *vector = m->made + (row * m->k + j) * m->dim;
-
-		one->there = cn_kernel_dot(vector, vector, m->dim) > 0;
+	if (m->vectors) {
+		one->there = cn_negz_there(&m->negz, m->batch, m->made, row * m->k + j);
 		one->row = one->there && m->nearest && m->bank.rows ? m->hit[row * m->k + j].row : CN_BANK_NONE;
 		one->id = one->row != CN_BANK_NONE ? m->bank.id[one->row] : UINT64_MAX;
 	} else {
@@ -369,8 +374,8 @@ repeated_contents(const struct measure *m, size_t row, uint64_t *key)
 	size_t n = 0;
 
 	for (size_t j = 0; j < m->k; j++)
-		if (one[j].there && m->neg_z >= 0)
-			key[n++] = cn_bank_hash((const float *)cn_batch_at(m->batch, m->neg_z, row) + j * m->dim, m->dim * sizeof(float));
+		if (one[j].there && m->vectors)
+			key[n++] = cn_negz_content(&m->negz, m->batch, row * m->k + j);
 		else if (one[j].row != CN_BANK_NONE && m->contents)
 			key[n++] = m->bank.content[one[j].row];
 	return repeated(key, n);
@@ -548,7 +553,7 @@ conclude(struct measure *m)
 		result->missing = UINT64_MAX;
 	if (m->neg_id < 0 || m->id < 0)
 		result->itself = UINT64_MAX;
-	if (m->neg_z < 0 && !m->contents)
+	if (!m->vectors && !m->contents)
 		result->repeated_content = UINT64_MAX;
 	result->similarity = of(&m->similarity);
 	result->hardest = of(&m->hardest);

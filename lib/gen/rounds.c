@@ -55,13 +55,13 @@ find_mined(struct cn_rounds *r)
 {
 	const struct cn_schema *schema = cn_reader_schema(r->in);
 	const struct cn_field *x = &schema->field[r->vector.field];
-	const int z = cn_schema_find(schema, "neg_z"), value = cn_schema_find(schema, "neg"), id = cn_schema_find(schema, "neg_id");
+	const int z = cn_schema_find_as(schema, "neg_z", CN_DTYPE_F32, 2), value = cn_schema_find(schema, "neg");
+	const int id = cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1);
 
 	r->neg = r->neg_id = r->neg_z = -1;
 	if (r->config.mined == 0)
 		return;
-	if (z >= 0 && !r->config.by_value && schema->field[z].dtype == CN_DTYPE_F32 && schema->field[z].shape.rank == 2 &&
-	    schema->field[z].shape.dim[1] == r->round.dim) {
+	if (z >= 0 && !r->config.by_value && schema->field[z].shape.dim[1] == r->round.dim) {
 		r->neg_z = z;
 		r->kept = schema->field[z].shape.dim[0];
 	} else if (value >= 0 && r->config.encoder && schema->field[value].shape.rank > 0) {
@@ -72,8 +72,7 @@ find_mined(struct cn_rounds *r)
 			r->neg = value;
 			r->kept = k;
 		}
-		if (id >= 0 && schema->field[id].dtype == CN_DTYPE_U64 && schema->field[id].shape.rank == 1 &&
-		    schema->field[id].shape.dim[0] == k)
+		if (id >= 0 && schema->field[id].shape.dim[0] == k)
 			r->neg_id = id;
 	}
 	r->round.mined = r->config.mined < r->kept ? r->config.mined : r->kept;
@@ -101,11 +100,10 @@ static int
 plan(struct cn_rounds *r, struct cn_err *err)
 {
 	const struct cn_schema *schema = cn_reader_schema(r->in);
-	const int epoch = cn_schema_find(schema, "epoch");
 
 	r->id = cn_schema_need(schema, cn_reader_name(r->in), "id", CN_DTYPE_U64, 0,
 		"rows are told apart by their id, which cn-import gives", err);
-	r->epoch = epoch >= 0 && schema->field[epoch].dtype == CN_DTYPE_U32 && schema->field[epoch].shape.rank == 0 ? epoch : -1;
+	r->epoch = cn_schema_find_as(schema, "epoch", CN_DTYPE_U32, 0);
 	if (err->code || find_vectors(r, err) < 0)
 		return -1;
 	find_mined(r);

@@ -3,14 +3,6 @@
 
 #include "base/banned.h"
 
-static int
-find_typed(const struct cn_schema *schema, const char *name, enum cn_dtype dtype)
-{
-	const int at = cn_schema_find(schema, name);
-
-	return at >= 0 && schema->field[at].dtype == dtype && schema->field[at].shape.rank == 0 ? at : -1;
-}
-
 static bool
 same_type(const struct cn_schema *a, int i, const struct cn_schema *b, int j)
 {
@@ -260,7 +252,7 @@ cn_mine_fields_init(struct cn_mine_fields *f, const struct cn_miner_config *c, s
 	}
 	f->id = plan_scalar(f, "id", CN_DTYPE_U64, offsetof(struct cn_bank_config, id),
 		"rows are told apart by their id, which cn-import gives", err);
-	f->epoch = find_typed(f->in, "epoch", CN_DTYPE_U32);
+	f->epoch = cn_schema_find_as(f->in, "epoch", CN_DTYPE_U32, 0);
 	if (c->label_aware || c->positive == CN_POSITIVE_LABEL)
 		f->label = plan_scalar(f, "label", CN_DTYPE_I32, offsetof(struct cn_bank_config, label), unlabelled, err);
 	if (c->group != CN_RELATION_ANY)

@@ -17,6 +17,14 @@ cn_schema_find(const struct cn_schema *schema, const char *name)
 	return -1;
 }
 
+int
+cn_schema_find_as(const struct cn_schema *schema, const char *name, enum cn_dtype dtype, unsigned rank)
+{
+	const int at = cn_schema_find(schema, name);
+
+	return at >= 0 && schema->field[at].dtype == dtype && schema->field[at].shape.rank == rank ? at : -1;
+}
+
 static int
 check_name(const char *name, struct cn_err *err)
 {

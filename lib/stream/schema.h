@@ -27,6 +27,9 @@ struct cn_schema {
 /* The index of a field, or -1. */
 int cn_schema_find(const struct cn_schema *schema, const char *name);
 
+/* The same, of a field that must be of this dtype and rank to be of use. */
+int cn_schema_find_as(const struct cn_schema *schema, const char *name, enum cn_dtype dtype, unsigned rank);
+
 /* Appends a field; refuses a bad or repeated name, a bad shape, or too many.  Returns its index or -1. */
 int cn_schema_add(struct cn_schema *schema, const char *name, enum cn_dtype dtype, const struct cn_shape *shape, struct cn_err *err);
 

@@ -164,6 +164,144 @@ print(*n.histogram(s, 10, (-1, 1))[0])'
 	refuses 1 "cn-eval negatives --negatives neg_z $CN_FIXTURES/neg.cns" "neg.cns: no field 'neg_z', which --negatives asks for; make it with cn-gen"
 }
 
+# moved FILE: three negatives by value for each row, true samples moved by the gradient.
+moved() {
+	ok "cn-gen --method gradient --guard -2 --epsilon 30 --k 3 --round 64 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o $1"
+}
+
+@test "eval negatives: by value, as numpy finds them from what cn-embed makes" {
+	/usr/bin/python3 -c 'import numpy' 2>/dev/null || skip 'no numpy here'
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	moved g.cns
+	ok "cn-embed -q --pos --layer head -m $m g.cns -o a.cns && cn-embed -q --layer head -m $m $d -o b.cns && cn-export npy --field neg g.cns -o neg.npy"
+	/usr/bin/python3 -c 'import numpy as n; x = n.load("neg.npy"); n.save("flat.npy", x.reshape(-1, *x.shape[2:]))'
+	ok "cn-import npy --field x flat.npy | cn-embed -q --layer head -m $m -o c.cns"
+	arrays a.cns a z pos_z label
+	arrays b.cns b z label
+	arrays c.cns c z
+	run /usr/bin/python3 -c 'import numpy as n
+a, p, b, c = (n.load(f + ".npy").astype("f8") for f in ("az", "apos_z", "bz", "cz"))
+a, p, b, c = (v / n.linalg.norm(v, axis=1, keepdims=True) for v in (a, p, b, c))
+y, t, q = n.load("alabel.npy"), n.load("blabel.npy"), c.reshape(len(a), 3, -1)
+s = n.einsum("rd,rkd->rk", a, q); o = (a * p).sum(1, keepdims=True); near = (c @ b.T).argmax(1).reshape(-1, 3)
+g = n.einsum("rid,rjd->rij", q, q); u = n.triu_indices(3, 1)
+def rank(v): e = n.cov(v.T, bias=True); return n.trace(e) ** 2 / n.trace(e @ e) if n.trace(e) >= 1e-4 else 0
+print("%.4f %.4f %.4f %.4f %.4f" % (s.mean(), s.max(1).mean(), o.mean(), (s > o).mean(), (s > o - .001).mean()))
+print("%.4f %.4f %.4f" % ((t[near] == y[:, None]).mean(), 1 - g[:, u[0], u[1]].mean(), n.mean([rank(v) for v in q])))'
+	want=$output
+	ok "cn-eval negatives --margin 0.001 --bank $d -m $m g.cns"
+	[ "$(value rows) $(value negatives) $(value none) $(value distinct)$(value missing)$(value coverage)" = '200 600 0 ' ]
+	[ "$(value hardness) $(value hardest) $(value positive) $(value above_positive) $(value violations)"$'\n'"$(value false_negatives) $(value diversity) $(value effective_rank)" = "$want" ]
+}
+
+@test "eval negatives: by value, the same for any number of threads, and however the streams are cut" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	moved g.cns
+	ok "cn-eval negatives --json -T1 --bank $d -m $m g.cns >a && cn-eval negatives --json -T3 --bank <(cn-cat --chunk-rows 9 $d) -m $m <(cn-cat --chunk-rows 7 g.cns) >b"
+	same a b
+	[ -s a ]
+}
+
+@test "eval negatives: samples of the bank by value are as their vectors, and those that come twice are told" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-mine -q --strategy hard --k 5 --emit value --bank $d -m $m $d | cn-cat --fields id,x,pos,label,neg -o neg.cns"
+	ok "cn-mine -q --strategy hard --k 5 --emit z --bank $d -m $m $d | cn-cat --fields id,x,pos,label,neg_z -o neg_z.cns"
+	for kind in neg neg_z; do
+		ok "cn-eval negatives --bank $d -m $m $kind.cns"
+		echo "$output" >$kind
+	done
+	same neg neg_z
+	[ "$(value negatives) $(value repeated_content)" = '1000 0' ] && [ -n "$(value false_negatives)" ]
+	ok 'cn-import demo -n 30 --size 16 -o a.cns && cn-import demo -n 30 --size 16 --id-base 1000 -o b.cns && cn-cat a.cns b.cns -o ab.cns'
+	ok "cn-mine -q --strategy random --k 58 --emit value --bank ab.cns a.cns | cn-cat --fields x,neg | cn-eval negatives -m $m"
+	[ "$(value negatives) $(value none) $(value repeated_content)" = '1740 0 870' ]
+}
+
+@test "eval negatives: by value, but with ids, it is the ids that count" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-mine -q --strategy hard --k 9 --max-score 0.98 --emit value --bank $d -m $m $d -o n.cns && cn-eval negatives --bank $d -m $m n.cns"
+	echo "$output" >both
+	[ "$(value none)" -gt 0 ] && [ "$(value missing)" = 0 ] && [ $(($(value none) + $(value negatives))) = 1800 ]
+	ok "cn-cat --fields id,x,pos,label,neg_id n.cns | cn-eval negatives --bank $d -m $m"
+	diff both - <<<"$output"
+}
+
+# five FILE: an encoder with a head of five numbers.
+five() {
+	ok "cn-train -q --arch flatten --head linear:5 --batch 50 -o $1 $CN_FIXTURES/demo.cns"
+}
+
+@test "eval negatives: what is made by another encoder, or of what no encoder is named for, is refused" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	moved g.cns
+	refuses 1 'cn-eval negatives g.cns' "g.cns: no field 'neg_id' or 'neg_z', and 'neg' asks for an encoder: name it with -m"
+	refuses 1 'cn-eval negatives --negatives neg_z g.cns' "no field 'neg_z', which --negatives asks for"
+	refuses 1 "cn-eval negatives --known <(echo) -m $m g.cns" 'those in neg have none but that of the nearest row of a bank; name one with --bank'
+	ok "cn-import demo -n 50 --size 24 --pairs -o large.cns && cn-train -q --arch flatten --head linear:16 --batch 50 -o large.safetensors large.cns"
+	refuses 1 "cn-eval negatives -m large.safetensors g.cns" "'neg'"
+	five five.safetensors
+	ok "cn-gen --method mix --k 3 -m $m $d -o z.cns"
+	for task in negatives generator; do
+		refuses 1 "cn-eval $task --bank $d -m five.safetensors z.cns" \
+			"z.cns: vectors in 'neg_z' of 16 numbers, but those of the encoder have 5; name the encoder of both with -m"
+		refuses 1 "cn-eval $task --bank <(cn-embed --layer head -m five.safetensors $d) z.cns" "have 5; name the encoder of both with -m"
+	done
+	refuses 1 'cn-eval negatives -m five.safetensors z.cns' 'those of the encoder have 5'
+	refuses 1 "cn-cat --fields id,neg_z z.cns | cn-eval negatives -m five.safetensors --bank $d" 'those of the encoder have 5'
+}
+
+@test "eval: vectors of the trunk are not taken for those of the head" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-embed -q --pos -m $m $d -o trunk.cns && cn-embed -q --pos --layer head -m $m $d -o head.cns && cn-gen --method mix --k 3 -m $m $d -o g.cns"
+	for task in negatives generator; do
+		refuses 1 "cn-eval $task --bank trunk.cns g.cns" \
+			"g.cns: vectors in 'neg_z' lie in the space of the head, but those of trunk.cns in that of the trunk; make these with cn-embed --layer head"
+		ok "cn-eval $task --bank $d -m $m g.cns"
+		grep -v '^positive\|^above\|^violations' <<<"$output" >model
+		ok "cn-eval $task --bank head.cns g.cns"
+		diff model - <<<"$output"
+		ok "cn-gen --method mix --k 3 trunk.cns -o t.cns && cn-eval $task --bank trunk.cns t.cns"
+		refuses 1 "cn-eval $task --bank head.cns t.cns" 'in the space of the trunk, but those of head.cns in that of the head'
+		refuses 1 "cn-embed -q --keep --pos -m $m $d | cn-gen --method mix --k 3 | cn-eval $task --bank $d -m $m" \
+			'but those of the encoder in that of the head; leave out -m, and compare with what comes from cn-embed --layer trunk'
+	done
+}
+
+@test "eval negatives: where z is known to lie elsewhere, the cosines that were noted count" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-embed -q --keep -m $m $d | cn-gen --method mix --k 3 -m $m -o g.cns && cn-eval negatives -m $m g.cns"
+	with=$(value hardness)
+	ok 'cn-eval negatives g.cns'
+	[ "$(value hardness)" = "$with" ] && [ -z "$(value positive)" ]
+}
+
+@test "eval: the layer of vectors is in the metadata, as far as it is the same for all of a stream" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-embed -q --pos -m $m $d -o trunk.cns && cn-embed -q --pos --layer head -m $m $d -o head.cns"
+	ok "cn-train -q --arch 'flatten linear:16' --batch 50 -o bare.safetensors $d && cn-embed -q --pos -m bare.safetensors $d -o bare.cns"
+	while IFS=@ read -r line words; do
+		run bash -c "$line | cn-info | sed -n 's/^meta *\(.*\.layer = .*\)/\1/p' | paste -s -d ,"
+		[ "$output" = "$words" ] || { echo "$line: $output"; return 1; }
+	done <<-EOF
+		cn-embed -q -m $m $d@z.layer = trunk
+		cn-embed -q --layer head -m $m $d@z.layer = head
+		cn-embed -q --keep -m $m $d | cn-embed -q --layer head -m $m@z.layer = head
+		cn-embed -q --keep -m $m $d | cn-embed -q -m bare.safetensors@
+		cn-cat trunk.cns trunk.cns@z.layer = trunk
+		cn-cat trunk.cns head.cns@
+		cn-cat bare.cns head.cns@
+		cn-cat head.cns bare.cns head.cns@
+		cn-cat --rename z=v trunk.cns@
+		cn-cat --fields id,pos_z --rename pos_z=z trunk.cns@
+		cn-gen --method mix trunk.cns@neg_z.layer = trunk,z.layer = trunk
+		cn-gen --method mix -m $m $d@neg_z.layer = head
+		cn-mine -q --emit z --bank head.cns head.cns@neg_z.layer = head,z.layer = head
+		cn-mine -q --emit z --bank trunk.cns --bank head.cns trunk.cns@z.layer = trunk
+		cn-mine -q --emit z -m $m --bank $d $d@neg_z.layer = head
+		cn-gen --method mix -m $m $d | cn-mine -q --emit id -m $m --bank $d@
+	EOF
+}
+
 @test "eval: JSON says the same as text" {
 	printf '1\t2\n' >known
 	for task in "knn --train $CN_FIXTURES/z.cns $(test_set)" "linear --train $CN_FIXTURES/z.cns $(test_set)" \
@@ -196,7 +334,7 @@ print(*n.histogram(s, 10, (-1, 1))[0])'
 	refuses 1 "cn-eval negatives --against other.cns $n" 'have no row in common by id'
 	ok "cn-gen -q --method mix --k 3 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o g"
 	refuses 1 "cn-eval negatives --known <(echo) g" 'name one with --bank'
-	ok "cn-eval negatives --known <(echo) --bank $z g"
+	ok "cn-embed -q --layer head -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o h.cns && cn-eval negatives --known <(echo) --bank h.cns g"
 	[ "$(value known_positives)" = 0.0000 ]
 	refuses 1 "cn-eval negatives --against $n g" "g: no field 'neg_id'"
 	head -c 3000 "$n" >cut.cns
@@ -288,7 +426,7 @@ print(((a.mean(0) - b.mean(0)) ** 2).sum() + n.trace(A + B) - 2 * n.sqrt(n.linal
 	refuses 1 "cn-cat -n 1 g.cns | cn-eval generator --bank $z" '3 negatives, and --reach 5 asks for 6'
 	refuses 1 "cn-eval generator --memory 1k --bank $z g.cns" 'more than --memory allows (1 KiB)'
 	refuses 1 "cn-eval generator --memory 20k --bank $z g.cns" 'measure a part of them, by cn-cat -n'
-	ok "cn-train -q --arch flatten --head linear:5 --batch 50 -o five.safetensors $d"
+	five five.safetensors
 	refuses 1 "cn-eval generator --bank $d -m five.safetensors g.cns" "vectors in 'neg_z' of"
 	head -c 3000 g.cns >cut.cns
 	refuses 3 "cn-eval generator --bank $z cut.cns" 'cut.cns'

@@ -1,0 +1,45 @@
+/*
+ * negz - the negatives of a stream as vectors: neg_z, or, where there is none, what the encoder's head makes of neg.
+ */
+#ifndef CN_EVAL_NEGZ_H
+#define CN_EVAL_NEGZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "nn/encoder.h"
+#include "nn/vector.h"
+#include "stream/reader.h"
+
+struct cn_negz {
+	struct cn_reader *in;		/* not owned */
+	struct cn_encoder *encoder;	/* not owned; NULL: neg is of no use */
+	int neg_z, neg, neg_id;		/* fields; -1 = none.  Of neg_z and neg at most one; neg_id tells which of neg are none */
+	size_t k, dim;			/* negatives of a row, numbers of each */
+};
+
+/* Looks for them; a stream without has neither neg_z nor neg. */
+void cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder *encoder);
+
+/* Refuses negatives that the encoder was not trained on, or none at all.  0 or -1. */
+int cn_negz_need(const struct cn_negz *negz, struct cn_err *err);
+
+/*
+ * Whether they lie in the space of vectors (z, or what an encoder makes) of reader; and the refusal, by name and remedy,
+ * of those that do not: their length is another, or it is known that they are of another layer.  0 or -1.
+ */
+bool cn_negz_fits(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader);
+int cn_negz_match(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader, struct cn_err *err);
+
+/* Vectors (rows of batch, k, dim), of any length; refuses what is not finite.  0 or -1. */
+int cn_negz_read(const struct cn_negz *negz, const struct cn_batch *batch, float *z, struct cn_err *err);
+
+/* Whether a place, row k + j, has a negative; z is that of cn_negz_read, of unit length or not. */
+bool cn_negz_there(const struct cn_negz *negz, const struct cn_batch *batch, const float *z, size_t place);
+
+/* A hash of what is in that place of the stream: equal bytes, equal hash. */
+uint64_t cn_negz_content(const struct cn_negz *negz, const struct cn_batch *batch, size_t place);
+
+#endif
