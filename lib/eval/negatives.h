@@ -1,8 +1,8 @@
 /*
  * negatives - how good the negatives of a stream are: near, true, and different from each other.
  *
- * They are neg_z, or, where there is none, the rows of a bank that neg_id names.  What cannot be known
- * without vectors, labels or a bank is left out of the result, not guessed.
+ * They are neg_z, or, where there is none, the rows of a bank that neg_id names, or, where there is neither, what the
+ * encoder's head makes of neg.  What cannot be known without vectors, labels or a bank is left out of the result, not guessed.
  */
 #ifndef CN_EVAL_NEGATIVES_H
 #define CN_EVAL_NEGATIVES_H
@@ -20,7 +20,7 @@ enum { CN_NEGATIVES_BINS = 200 };	/* of a histogram, at most */
 
 /* Which negatives, where a stream has both.  Order is that of the option's choices. */
 enum cn_negatives_kind {
-	CN_NEGATIVES_AUTO,	/* neg_z where it is, else neg_id */
+	CN_NEGATIVES_AUTO,	/* neg_z where it is, else neg_id, else neg */
 	CN_NEGATIVES_ID, CN_NEGATIVES_Z,
 };
 
