@@ -19,7 +19,7 @@ struct config {
 	struct cn_common common;
 	struct cn_follow_options follow;
 	const char *model, *log, *state;
-	int method, replace, freeze, adversarial, space;
+	int method, replace, freeze, game, space;
 	long long k, round, steps, warmup, mined, hardest, bank_size, critic, pgd_steps;
 	double latent_norm, margin, target, diversity, realism, guard, lr, query_share, temperature;
 	double bank_lr, bank_temperature, bank_momentum, pull, hardness, violation;
@@ -45,7 +45,7 @@ static const struct cn_opt opts[] = {
 	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
 	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of the entropy of the choice" },
 	{ 0, "mode-seeking", CN_REAL(seeking), "weight", "0", 0, 100, .help = "gan: weight of the distance of two draws over that of the noise they were drawn from" },
-	{ 0, "adversarial", CN_CHOICE(adversarial), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .help = "gan: what the discriminator and the generator minimise against each other" },
+	{ 0, "adversarial", CN_CHOICE(game), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .help = "gan: what the discriminator and the generator minimise against each other" },
 	{ 0, "penalty", CN_REAL(penalty), "weight", "10", 0, 1e6, .help = "gan: weight of the gradient penalty of --adversarial wasserstein" },
 	{ 0, "critic", CN_INT(critic), "count", "0", 0, 100, .help = "gan: train the discriminator this often for each step of the generator, 0 for 5 with wasserstein and once otherwise" },
 	{ 0, "space", CN_CHOICE(space), "name", "embedding", .choices = "embedding|input", .help = "gan: make vectors, or samples whose vectors are the encoder's" },
@@ -102,9 +102,10 @@ generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_o
 			.realism = c->realism, .temperature = c->temperature, .by_value = by_value(c),
 			.gradient = { .epsilon = c->epsilon, .step = c->step_size, .steps = (unsigned)c->pgd_steps },
 			.gan = { .latent_norm = c->latent_norm, .apart = c->apart, .seeking = c->seeking, .penalty = c->penalty,
-				.game = (enum cn_gan_game)c->adversarial, .input_margin = c->input_margin, .critic = (unsigned)c->critic },
-			.adversary = { (size_t)c->bank_size, c->bank_temperature, c->bank_lr, c->bank_momentum },
-			.daml = { c->hardness, c->violation }, .hdml = { c->pull } },
+				.game = (enum cn_gan_game)c->game, .input_margin = c->input_margin, .critic = (unsigned)c->critic },
+			.adversary = { .size = (size_t)c->bank_size, .temperature = c->bank_temperature, .lr = c->bank_lr,
+				.momentum = c->bank_momentum },
+			.daml = { .hardness = c->hardness, .violation = c->violation }, .hdml = { .pull = c->pull } },
 	};
 }
 
@@ -155,7 +156,7 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
 	if (by_value(c) && !c->model && !c->follow.path)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
-	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
+	if (cn_meta_get(&given, "option.penalty") && c->game != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
 	if (cn_meta_get(&given, "option.query-share") && c->space)
 		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
@@ -180,10 +181,10 @@ list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *e
 
 	cn_opt_history(opts, c, &given, err);
 	for (size_t i = 0; i < given.n; i++) {
-		const char *name = given.pair[i].key + strlen(prefix);
+		const struct cn_pair *pair = &given.pair[i];
 
-		if (strncmp(given.pair[i].key, prefix, strlen(prefix)) == 0 && !lists(other, name))
-			cn_meta_set(settings, name, given.pair[i].value, err);
+		if (strncmp(pair->key, prefix, strlen(prefix)) == 0 && !lists(other, pair->key + strlen(prefix)))
+			cn_meta_set(settings, pair->key + strlen(prefix), pair->value, err);
 	}
 	cn_meta_release(&given);
 }

@@ -335,7 +335,7 @@ daml_loss(void *self, const struct cn_round *round)
 
 /* The report after some rounds, with these weights. */
 static struct cn_daml_report
-train_daml(double hardness, double adversarial, double realism)
+train_daml(double hardness, double violation, double realism)
 {
 	struct cn_method_config config = settings(NULL);
 	struct cn_daml_report report;
@@ -344,7 +344,7 @@ train_daml(double hardness, double adversarial, double realism)
 	struct cn_round round = make_round(0);
 
 	config.realism = realism;
-	config.daml = (struct cn_daml_config){ hardness, adversarial };
+	config.daml = (struct cn_daml_config){ hardness, violation };
 	void *self = cn_daml_kind.new(&config, &err);
 	for (uint32_t r = 0; r < 80; r++) {
 		round = make_round(r);
