@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/opt.h"
 #include "base/rng.h"
 #include "gen/hard.h"
 #include "gen/method.h"
@@ -599,6 +600,9 @@ main(void)
 	for (; *choice; choice += strcspn(choice, "|"), choice += *choice == '|', n++)
 		agree = agree && strncmp(choice, cn_method_kind(n)->word, strcspn(choice, "|")) == 0;
 	TAP_OK(agree, "method: the table is in the order of the choices");
+	for (int i = 0; i < n; i++)
+		TAP_OK(cn_opt_lists(CN_METHOD_LEARNERS, cn_method_kind(i)->word) == (cn_method_kind(i)->learn != NULL),
+			"%s: is a learner if it learns", cn_method_kind(i)->word);
 	test_adversary();
 	test_hdml();
 	test_average();
