@@ -76,6 +76,8 @@ offers() {
 	[ "$output" = --reach ]
 	run offers cn-eval knn --re
 	[ -z "$output" ]
+	run offers cn-import idx --p
+	[ "$output" = --progress ]
 	run offers cn-gen --p
 	[ "$(paste -s -d ' ' <<<"$output")" = '--penalty --pull --pgd-steps --progress' ]
 	run offers cn-gen --method = hdml --p
@@ -86,7 +88,7 @@ offers() {
 }
 
 @test "house: what an option is for, is there" {
-	for program in cn-gen cn-eval; do
+	for program in cn-import cn-gen cn-eval cn-export; do
 		"$program" --complete >rows
 		cut -s -f 3 rows | sed 's/, /\n/g' | sort -u >for
 		awk -F'\t' '$1 == "verb" || $1 == "--method" { print $2 }' rows | tr '|' '\n' | sort >known
