@@ -117,6 +117,8 @@ check(const struct config *c, struct cn_err *err)
 
 	if (c->log && c->freeze)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
+	if (c->freeze && cn_opt_given(opts, c, "warmup"))
+		cn_err_set(err, CN_USAGE, "--warmup would do nothing here: what --freeze uses has learned before the first row");
 	if (by_value(c) && !c->model && !c->follow.path)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
 	if (cn_opt_given(opts, c, "penalty") && c->game != CN_GAN_WASSERSTEIN)

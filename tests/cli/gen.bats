@@ -366,6 +366,7 @@ open("state", "wb").write(b)' || skip 'no python here'
 	refuses 2 "cn-gen --freeze $(z) -o n" '--state'
 	refuses 2 "cn-gen $quick --state - $(z) -o n" '--state'
 	refuses 2 "cn-gen --state state --freeze --log log $(z) -o n" '--log'
+	refuses 2 "cn-gen $quick --state state --freeze $(z) -o n" '--warmup would do nothing here'
 	refuses 2 "cn-gen --method mix --state state $(z) -o n" '--state'
 	refuses 2 "cn-gen $quick --state $(z) $(z) -o n" '--state'
 	[ ! -e n ]
