@@ -19,9 +19,9 @@ struct config {
 static const struct cn_opt opts[] = {
 	CN_OPT_ROWS_ROW,
 	{ 0, "field", CN_TEXT(field), "name",
-	.help = "npy: export this field, by default z, or x if there is no z" },
-	{ 'b', "bank", CN_PATH(bank), "file", .help = "png: look up the pictures of neg_id in this stream" },
-	{ 0, "zoom", CN_INT(zoom), "factor", "2", 1, 64, .help = "png: make each pixel so wide and high" },
+	.of = "npy", .help = "Export this field, by default z, or x if there is no z" },
+	{ 'b', "bank", CN_PATH(bank), "file", .of = "png", .help = "Look up the pictures of neg_id in this stream" },
+	{ 0, "zoom", CN_INT(zoom), "factor", "2", 1, 64, .of = "png", .help = "Make each pixel so wide and high" },
 	CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_OUT_ROWS,
 	{ 0, "verify-key", CN_PATH(common.verify_key), "file", .silent = 1,
 		.help = "Refuse input not signed with this minisign public key" },

@@ -20,7 +20,7 @@ struct config {
 	struct cn_common common;
 	struct cn_follow_options follow;
 	const char *model, *log, *state;
-	int method, replace, freeze, adversarial, space;
+	int method, replace, freeze, game, space;
 	long long k, round, steps, warmup, mined, hardest, bank_size, critic, pgd_steps;
 	double latent_norm, margin, target, diversity, realism, guard, lr, query_share, temperature;
 	double bank_lr, bank_temperature, bank_momentum, pull, hardness, violation;
@@ -36,52 +36,52 @@ static const struct cn_opt opts[] = {
 	{ 'm', "model", CN_PATH(model), "file", .help = "Work in the space of this encoder's head, on x and pos; by default on fields z and pos_z" },
 	CN_FOLLOW_ROWS,
 	{ 0, "guard", CN_REAL(guard), "cosine", "0", -2, 2, .help = "No negative is more similar to the anchor than the positive less this; such are drawn anew, then turned away" },
-	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1,
-		.help = "gan, adversary, select: aim at this similarity with the anchor, or at the positive's if that is less; "
-		"elsewhere that of noise, for want of true vectors" },
-	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2,
-		.help = "gan: push negatives this much farther from the anchor than the positive is, 0 for no such push; "
-		"daml: pull them until they are no more than this much farther" },
-	{ 0, "apart", CN_REAL(apart), "distance", "0", 0, 2, .help = "gan: push negatives at least this far from the positive itself, 0 for no such push" },
-	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .help = "gan: the generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
-	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .help = "gan: weight of the distance between two draws for one row; select: of a tenth of the entropy of the choice" },
-	{ 0, "mode-seeking", CN_REAL(seeking), "weight", "0", 0, 100, .help = "gan: weight of the distance of two draws over that of the noise they were drawn from" },
-	{ 0, "adversarial", CN_CHOICE(adversarial), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .help = "gan: what the discriminator and the generator minimise against each other" },
-	{ 0, "penalty", CN_REAL(penalty), "weight", "10", 0, 1e6, .help = "gan: weight of the gradient penalty of --adversarial wasserstein" },
-	{ 0, "critic", CN_INT(critic), "count", "0", 0, 100, .help = "gan: train the discriminator this often for each step of the generator, 0 for 5 with wasserstein and once otherwise" },
-	{ 0, "space", CN_CHOICE(space), "name", "embedding", .choices = "embedding|input", .help = "gan: make vectors, or samples whose vectors are the encoder's" },
-	{ 0, "input-margin", CN_REAL(input_margin), "deviations", "0", 0, 1e6, .help = "gan: with --space input, push samples at least this far from those of anchor and positive, 0 for no such push" },
-	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .help = "gan: weight of what the discriminator says; daml: of the nearness to a true negative" },
-	{ 0, "hardness", CN_REAL(hardness), "weight", "1", 0, 100, .help = "daml: weight of the nearness to the anchor" },
-	{ 0, "violation", CN_REAL(violation), "weight", "1", 0, 100, .help = "daml: weight of the distance by which the margin is not violated" },
-	{ 0, "pull", CN_REAL(pull), "number", "2", 0, 1e6, .help = "hdml: leave e^(-this / average loss) of the way between the positive's distance and the negative's" },
-	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .help = "hdml, select: divide similarities by this" },
-	{ 0, "bank-size", CN_INT(bank_size), "count", "2048", 1, CN_ADVERSARY_MOST, .help = "adversary: so many negatives learn" },
-	{ 0, "bank-temperature", CN_REAL(bank_temperature), "number", "0.07", 0.001, 100, .help = "adversary: divide similarities by this" },
-	{ 0, "bank-lr", CN_REAL(bank_lr), "rate", "3", 0, 1000, .help = "adversary: learning rate of the bank" },
-	{ 0, "bank-momentum", CN_REAL(bank_momentum), "share", "0.9", 0, 0.999, .help = "adversary: keep this part of the last step" },
-	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 1e-9, 1, .help = "gan, daml, select: learning rate of the networks" },
-	{ 0, "steps", CN_INT(steps), "count", "2", 1, 100, .help = "gan, adversary, daml, select: learn this many steps from each round" },
-	{ 0, "warmup", CN_INT(warmup), "rows", "1024", 0, 9e15, .help = "All but mix: give mixed negatives to this many rows first, while the method learns" },
+	{ 0, "target", CN_REAL(target), "cosine", "0.8", -1, 1, .of = CN_METHOD_LEARNERS ", mix",
+		.help = "Aim at this similarity with the anchor, or at the positive's if that is less (gan, adversary, select); noise, where true "
+		"vectors are missing, has it, too" },
+	{ 0, "margin", CN_REAL(margin), "distance", "0.1", 0, 2, .of = "gan, daml",
+		.help = "Push negatives until they are this much farther from the anchor than the positive is, 0 for no such push (gan), or pull "
+		"them until they are no more than this much farther (daml)" },
+	{ 0, "apart", CN_REAL(apart), "distance", "0", 0, 2, .of = "gan", .help = "Push negatives at least this far from the positive itself, 0 for no such push" },
+	{ 0, "latent-norm", CN_REAL(latent_norm), "length", "1", 0, 100, .of = "gan", .help = "The generator moves an anchor by this much at most before both are brought to unit length, 0 for no bound" },
+	{ 0, "diversity", CN_REAL(diversity), "weight", "0.2", 0, 100, .of = "gan, select", .help = "Weight of the distance between two draws for one row (gan), or of a tenth of the entropy of the choice (select)" },
+	{ 0, "mode-seeking", CN_REAL(seeking), "weight", "0", 0, 100, .of = "gan", .help = "Weight of the distance of two draws over that of the noise they were drawn from" },
+	{ 0, "adversarial", CN_CHOICE(game), "loss", "nonsaturating", .choices = CN_GAN_GAMES, .of = "gan", .help = "What the discriminator and the generator minimise against each other" },
+	{ 0, "penalty", CN_REAL(penalty), "weight", "10", 0, 1e6, .of = "gan", .help = "Weight of the gradient penalty of --adversarial wasserstein" },
+	{ 0, "critic", CN_INT(critic), "count", "0", 0, 100, .of = "gan", .help = "Train the discriminator this often for each step of the generator, 0 for 5 with wasserstein and once otherwise" },
+	{ 0, "space", CN_CHOICE(space), "name", "embedding", .choices = "embedding|input", .of = "gan", .help = "Make vectors, or samples whose vectors are the encoder's" },
+	{ 0, "input-margin", CN_REAL(input_margin), "deviations", "0", 0, 1e6, .of = "gan", .help = "With --space input, push samples at least this far from those of anchor and positive, 0 for no such push" },
+	{ 0, "realism", CN_REAL(realism), "weight", "1", 0, 100, .of = "gan, daml", .help = "Weight of what the discriminator says (gan), or of the nearness to a true negative (daml)" },
+	{ 0, "hardness", CN_REAL(hardness), "weight", "1", 0, 100, .of = "daml", .help = "Weight of the nearness to the anchor" },
+	{ 0, "violation", CN_REAL(violation), "weight", "1", 0, 100, .of = "daml", .help = "Weight of the distance by which the margin is not violated" },
+	{ 0, "pull", CN_REAL(pull), "number", "2", 0, 1e6, .of = "hdml", .help = "Leave e^(-this / average loss) of the way between the positive's distance and the negative's" },
+	{ 0, "temperature", CN_REAL(temperature), "number", "0.2", 0.001, 100, .of = "hdml, select", .help = "Divide similarities by this" },
+	{ 0, "bank-size", CN_INT(bank_size), "count", "2048", 1, CN_ADVERSARY_MOST, .of = "adversary", .help = "So many negatives learn" },
+	{ 0, "bank-temperature", CN_REAL(bank_temperature), "number", "0.07", 0.001, 100, .of = "adversary", .help = "Divide similarities by this" },
+	{ 0, "bank-lr", CN_REAL(bank_lr), "rate", "3", 0, 1000, .of = "adversary", .help = "Learning rate of the bank" },
+	{ 0, "bank-momentum", CN_REAL(bank_momentum), "share", "0.9", 0, 0.999, .of = "adversary", .help = "Keep this part of the last step" },
+	{ 0, "lr", CN_REAL(lr), "rate", "0.002", 1e-9, 1, .of = "gan, daml, select", .help = "Learning rate of the networks" },
+	{ 0, "steps", CN_INT(steps), "count", "2", 1, 100, .of = "gan, adversary, daml, select", .help = "Learn this many steps from each round" },
+	{ 0, "warmup", CN_INT(warmup), "rows", "1024", 0, 9e15, .of = CN_METHOD_LEARNERS, .help = "Give mixed negatives to this many rows first, while the method learns" },
 	{ 0, "round", CN_INT(round), "rows", "256", 2, 4096, .help = "Rows that are looked at, and learned from, together" },
 	{ 0, "hardest", CN_INT(hardest), "count", "16", 1, 256, .help = "Mix, and show the discriminator, this many of the round's true vectors most similar to an anchor" },
 	{ 0, "mined", CN_INT(mined), "count", "1", 0, 1024, .help = "Count this many of the negatives a row comes with (neg_z, or neg with a model) among the round's true vectors" },
-	{ 0, "query-share", CN_REAL(query_share), "share", "0.5", 0, 1, .help = "Share of the mixed negatives that are mixed with the anchor itself" },
-	{ 0, "epsilon", CN_REAL(epsilon), "size", "0", 0, 1e30, .help = "gradient: move a number of a sample by this at most; 0 for 8, where they are bytes" },
-	{ 0, "step-size", CN_REAL(step_size), "size", "0", 0, 1e30, .help = "gradient: move each number by this in a step, 0 for 2.5 epsilon over the steps, or epsilon if that is less" },
-	{ 0, "pgd-steps", CN_INT(pgd_steps), "count", "1", 1, 1000, .help = "gradient: take this many steps" },
+	{ 0, "query-share", CN_REAL(query_share), "share", "0.5", 0, 1, .of = CN_METHOD_LEARNERS ", mix", .help = "Share of the mixed negatives that are mixed with the anchor itself" },
+	{ 0, "epsilon", CN_REAL(epsilon), "size", "0", 0, 1e30, .of = "gradient", .help = "Move a number of a sample by this at most; 0 for 8, where they are bytes" },
+	{ 0, "step-size", CN_REAL(step_size), "size", "0", 0, 1e30, .of = "gradient", .help = "Move each number by this in a step, 0 for 2.5 epsilon over the steps, or epsilon if that is less" },
+	{ 0, "pgd-steps", CN_INT(pgd_steps), "count", "1", 1, 1000, .of = "gradient", .help = "Take this many steps" },
 	{ 0, "replace", CN_FLAG(replace), .help = "Leave out the negatives that rows come with" },
-	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .help = "All but mix: write a line about each round here" },
-	{ 0, "state", CN_PATH(state), "file", .writes = CN_OPT_NOTES, .help = "All but mix: go on from what was learned, if this file is there, and keep what is learned in it" },
-	{ 0, "freeze", CN_FLAG(freeze), .help = "Make negatives by what --state has, and learn nothing" },
+	{ 0, "log", CN_PATH(log), "file", .silent = 1, .writes = CN_OPT_NOTES, .of = CN_METHOD_LEARNERS, .help = "Write a line about each round here" },
+	{ 0, "state", CN_PATH(state), "file", .writes = CN_OPT_NOTES, .of = CN_METHOD_LEARNERS, .help = "Go on from what was learned, if this file is there, and keep what is learned in it" },
+	{ 0, "freeze", CN_FLAG(freeze), .of = CN_METHOD_LEARNERS, .help = "Make negatives by what --state has, and learn nothing" },
 	CN_OPT_SEED_ROW, CN_OPT_ROWS_ROW, CN_OPT_THREADS_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 	CN_OPT_END
 };
 /* clang-format on */
 
 static const struct cn_tool tool = {
-	"cn-gen", "make negatives for every row", "[file]", NULL, 0, 1, opts, offsetof(struct config, common),
-	cn_writer_refuse_usage
+	.name = "cn-gen", .summary = "make negatives for every row", .operands = "[file]", .max_operands = 1, .opts = opts,
+	.common = offsetof(struct config, common), .refuse = cn_writer_refuse_usage, .chooser = "method",
 };
 
 /* Whether samples are made. */
@@ -103,36 +103,11 @@ generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_o
 			.realism = c->realism, .temperature = c->temperature, .by_value = by_value(c),
 			.gradient = { .epsilon = c->epsilon, .step = c->step_size, .steps = (unsigned)c->pgd_steps },
 			.gan = { .latent_norm = c->latent_norm, .apart = c->apart, .seeking = c->seeking, .penalty = c->penalty,
-				.game = (enum cn_gan_game)c->adversarial, .input_margin = c->input_margin, .critic = (unsigned)c->critic },
-			.adversary = { (size_t)c->bank_size, c->bank_temperature, c->bank_lr, c->bank_momentum },
-			.daml = { c->hardness, c->violation }, .hdml = { c->pull } },
+				.game = (enum cn_gan_game)c->game, .input_margin = c->input_margin, .critic = (unsigned)c->critic },
+			.adversary = { .size = (size_t)c->bank_size, .temperature = c->bank_temperature, .lr = c->bank_lr,
+				.momentum = c->bank_momentum },
+			.daml = { .hardness = c->hardness, .violation = c->violation }, .hdml = { .pull = c->pull } },
 	};
-}
-
-/* The methods that an option is for; others are for all. */
-static const struct {
-	const char *name, *methods;
-} serves[] = {
-	{ "margin", "gan, daml" }, { "latent-norm", "gan" }, { "diversity", "gan, select" }, { "realism", "gan, daml" },
-	{ "hardness", "daml" }, { "violation", "daml" }, { "pull", "hdml" }, { "temperature", "hdml, select" },
-	{ "bank-size", "adversary" }, { "bank-temperature", "adversary" }, { "bank-lr", "adversary" }, { "bank-momentum", "adversary" },
-	{ "lr", "gan, daml, select" }, { "steps", "gan, adversary, daml, select" },
-	{ "warmup", "gan, adversary, daml, hdml, select" }, { "state", "gan, adversary, daml, hdml, select" },
-	{ "target", "gan, adversary, daml, hdml, select, mix" }, { "query-share", "gan, adversary, daml, hdml, select, mix" },
-	{ "apart", "gan" }, { "mode-seeking", "gan" }, { "adversarial", "gan" }, { "penalty", "gan" }, { "critic", "gan" }, { "space", "gan" },
-	{ "input-margin", "gan" }, { "epsilon", "gradient" }, { "step-size", "gradient" }, { "pgd-steps", "gradient" },
-};
-
-/* Whether name is one of a list, "gan, daml". */
-static bool
-lists(const char *list, const char *name)
-{
-	const size_t length = strlen(name);
-
-	for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
-		if ((at == list || at[-1] == ' ') && (at[length] == ',' || at[length] == '\0'))
-			return true;
-	return false;
 }
 
 /* Options that would do nothing beside the others are refused. */
@@ -140,25 +115,16 @@ static void
 check(const struct config *c, struct cn_err *err)
 {
 	const struct cn_method_kind *kind = cn_method_kind(c->method);
-	struct cn_meta given = { 0 };
 
-	cn_opt_history(opts, c, &given, err);
-	for (size_t i = 0; i < sizeof serves / sizeof *serves; i++) {
-		char key[64];
-
-		snprintf(key, sizeof key, "option.%s", serves[i].name);
-		if (cn_meta_get(&given, key) && !lists(serves[i].methods, kind->word))
-			cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for --method %s", serves[i].name, serves[i].methods);
-	}
-	if (c->log && !kind->learn)
-		cn_err_set(err, CN_USAGE, "--log tells of learning, and --method %s learns nothing", kind->word);
 	if (c->log && c->freeze)
 		cn_err_set(err, CN_USAGE, "--log tells of learning, and --freeze leaves that out");
+	if (c->freeze && cn_opt_given(opts, c, "warmup"))
+		cn_err_set(err, CN_USAGE, "--warmup would do nothing here: what --freeze uses has learned before the first row");
 	if (by_value(c) && !c->model && !c->follow.path)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
-	if (cn_meta_get(&given, "option.penalty") && c->adversarial != CN_GAN_WASSERSTEIN)
+	if (cn_opt_given(opts, c, "penalty") && c->game != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
-	if (cn_meta_get(&given, "option.query-share") && c->space)
+	if (cn_opt_given(opts, c, "query-share") && c->space)
 		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
 	if (c->input_margin > 0 && !c->space)
 		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
@@ -169,7 +135,6 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "--freeze uses what was learned before: name it with --state");
 	if (c->state && strcmp(c->state, "-") == 0)
 		cn_err_set(err, CN_USAGE, "--state is read and written; name a file, not '-'");
-	cn_meta_release(&given);
 }
 
 /* What must be the same for a state to be of use: all settings but those that say what is made of what is learned. */
@@ -181,10 +146,10 @@ list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *e
 
 	cn_opt_history(opts, c, &given, err);
 	for (size_t i = 0; i < given.n; i++) {
-		const char *name = given.pair[i].key + strlen(prefix);
+		const struct cn_pair *pair = &given.pair[i];
 
-		if (strncmp(given.pair[i].key, prefix, strlen(prefix)) == 0 && !lists(other, name))
-			cn_meta_set(settings, name, given.pair[i].value, err);
+		if (strncmp(pair->key, prefix, strlen(prefix)) == 0 && !cn_opt_lists(other, pair->key + strlen(prefix)))
+			cn_meta_set(settings, pair->key + strlen(prefix), pair->value, err);
 	}
 	cn_meta_release(&given);
 }

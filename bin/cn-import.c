@@ -26,22 +26,22 @@ static const struct cn_opt opts[] = {
 	{ 0, "id-base", CN_INT(id_base), "number", "0", 0, 9e15,
 		.help = "Add this to all ids, so that several sets can go together" },
 	{ 0, "match", CN_TEXT(match), "glob",
-		.help = "image: take only members whose whole name matches; * matches / too" },
+		.of = "image", .help = "Take only members whose whole name matches; * matches / too" },
 	{ 0, "interleave", CN_FLAG(interleave),
-		.help = "image: order by the number in the file's name, then by class; otherwise by name" },
-	{ 0, "resize", CN_TEXT(resize), "size", .help = "image: make all pictures N by N pixels, or WxH" },
+		.of = "image", .help = "Order by the number in the file's name, then by class; otherwise by name" },
+	{ 0, "resize", CN_TEXT(resize), "size", .of = "image", .help = "Make all pictures N by N pixels, or WxH" },
 	{ 0, "channels", CN_CHOICE(channels), "count", "0", .choices = "0|1|3",
-		.help = "image: 1 for grey, 3 for colour, 0 for what the first picture has" },
+		.of = "image", .help = "1 for grey, 3 for colour, 0 for what the first picture has" },
 	{ 0, "field", CN_TEXT(field), "name",
-		.help = "npy: the field's name; by default z for floats with two axes, x otherwise" },
+		.of = "npy", .help = "The field's name; by default z for floats with two axes, x otherwise" },
 	{ 0, "classes", CN_INT(classes), "count", "0", 0, CN_DEMO_CLASSES,
-		.help = "demo: fine classes, a multiple of --coarse, 0 for 100; cifar: 10 or 100, 0 for 10" },
+		.of = "demo, cifar", .help = "Fine classes, a multiple of --coarse, 0 for 100 (demo); 10 or 100, 0 for 10 (cifar)" },
 	{ 0, "coarse", CN_INT(coarse), "count", "10", 1, 64,
-		.help = "demo: coarse classes, which differ by shape" },
+		.of = "demo", .help = "Coarse classes, which differ by shape" },
 	{ 0, "split", CN_CHOICE(split), "name", "train", .choices = "train|test",
-		.help = "demo: which of two sets without a common drawing or id" },
-	{ 0, "size", CN_INT(size), "pixels", "32", 8, 512, .help = "demo: width and height" },
-	{ 0, "pairs", CN_FLAG(pairs), .help = "demo: add pos, another drawing of the same fine class" },
+		.of = "demo", .help = "Which of two sets without a common drawing or id" },
+	{ 0, "size", CN_INT(size), "pixels", "32", 8, 512, .of = "demo", .help = "Width and height" },
+	{ 0, "pairs", CN_FLAG(pairs), .of = "demo", .help = "Add pos, another drawing of the same fine class" },
 	CN_OPT_SEED_ROW, CN_OPT_THREADS_ROW, CN_OPT_QUIET_ROWS, CN_OPT_WRITE_ROWS, CN_OPT_PROGRESS_ROW,
 	CN_OPT_END
 };
@@ -64,25 +64,6 @@ struct job {
 	struct cn_import import;
 	struct cn_writer *out;
 };
-
-/* An option that means nothing to a format would otherwise be lost without a word. */
-static int
-check_options(const struct config *c, const char *format, struct cn_err *err)
-{
-	const struct { int given; const char *name, *formats; } rule[] = {
-		{ c->match != NULL, "match", "image" }, { c->interleave, "interleave", "image" },
-		{ c->resize != NULL, "resize", "image" }, { c->channels != 0, "channels", "image" },
-		{ c->field != NULL, "field", "npy" }, { c->classes != 0, "classes", "demo cifar" },
-		{ c->coarse != 10, "coarse", "demo" }, { c->split, "split", "demo" },
-		{ c->size != 32, "size", "demo" }, { c->pairs, "pairs", "demo" },
-	};
-
-	for (size_t i = 0; i < sizeof rule / sizeof rule[0]; i++)
-		if (rule[i].given && !strstr(rule[i].formats, format))
-			return cn_err_set(err, CN_USAGE, "--%s means nothing to format %s", rule[i].name,
-				format);
-	return 0;
-}
 
 static int
 check_files(const struct job *job, struct cn_err *err)
@@ -158,7 +139,7 @@ open_format(struct job *job, struct cn_err *err)
 {
 	const char *labels = job->n > 1 ? job->file[1] : NULL;
 
-	if (err->code || check_options(job->c, job->format, err) || check_files(job, err))
+	if (err->code || check_files(job, err))
 		return -1;
 	switch (job->format[1]) {	/* the second letters differ */
 	case 'd': return cn_idx_open(&job->import, job->file[0], labels, err);

@@ -226,20 +226,13 @@ check_effects(const struct config *c, const struct cn_selector_config *s, struct
 		{ "depth", "strategies that search the whole bank", ranked }, { "sample", "strategies that choose among similar rows", sampled },
 		{ "pick", "strategies with candidates to choose from", cn_selector_chooses(s) },
 		{ "window", "--assemble", c->assemble > 0 },
-		{ "known-bloom", "--known", c->known != NULL }, { "guide-margin", "--guide", c->guide.n > 0 }, { "guide-share", "--guide", c->guide.n > 0 },
+		{ "symmetric", "--known", c->known != NULL }, { "known-bloom", "--known", c->known != NULL },
+		{ "guide-margin", "--guide", c->guide.n > 0 }, { "guide-share", "--guide", c->guide.n > 0 },
 	};
-	struct cn_meta given = { 0 };
-	char key[64];
 
-	cn_opt_history(opts, c, &given, err);
-	for (size_t i = 0; i < sizeof rule / sizeof *rule && !err->code; i++) {
-		snprintf(key, sizeof key, "option.%s", rule[i].name);
-		if (!rule[i].serve && cn_meta_get(&given, key))
+	for (size_t i = 0; i < sizeof rule / sizeof *rule; i++)
+		if (!rule[i].serve && cn_opt_given(opts, c, rule[i].name))
 			cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for %s", rule[i].name, rule[i].serves);
-	}
-	if (c->symmetric && !c->known)
-		cn_err_set(err, CN_USAGE, "--symmetric would do nothing here: it is for --known");
-	cn_meta_release(&given);
 }
 
 /* Whether an option of the history (option.NAME, flag.NAME, option.NAME.2) has an effect on --assemble. */

@@ -1,6 +1,7 @@
 /* about - what the option table says about a program, for people and machines. */
 #include "base/about.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,13 @@ static bool
 has_range(const struct cn_opt *opt)
 {
 	return opt->min < opt->max;
+}
+
+/* The sentence of a row begins small behind the names of what the row is for. */
+static int
+first_letter(const struct cn_opt *opt)
+{
+	return opt->of ? tolower((unsigned char)*opt->help) : *opt->help;
 }
 
 /* " (1 to 64) [16]": range or choices, then the default. */
@@ -44,7 +52,8 @@ cn_about_help(const struct cn_tool *tool)
 			snprintf(letter, sizeof letter, "-%c, ", opt->letter);
 		snprintf(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->arg ? " " : "",
 			opt->arg ? opt->arg : "");
-		printf("  %-*s%s%s", WIDTH, left, strlen(left) >= WIDTH ? "  " : "", opt->help);
+		printf("  %-*s%s", WIDTH, left, strlen(left) >= WIDTH ? "  " : "");
+		printf("%s%s%c%s", opt->of ? opt->of : "", opt->of ? ": " : "", first_letter(opt), opt->help + 1);
 		print_limits(opt);
 		putchar('\n');
 	}
@@ -94,6 +103,21 @@ print_mdoc_text(const char *text)
 			putchar(*text);
 }
 
+/* Whom a row is for, ".Cm gan , daml :", and its sentence. */
+static void
+print_mdoc_help(const struct cn_opt *opt)
+{
+	if (opt->of) {
+		printf(".Cm ");
+		for (const char *c = opt->of; *c; c++)
+			printf(*c == ',' ? " %c" : "%c", *c);
+		printf(" :\n");
+	}
+	putchar(first_letter(opt));
+	print_mdoc_text(opt->help + 1);
+	printf(".\n");
+}
+
 static void
 print_mdoc_limits(const struct cn_opt *opt)
 {
@@ -129,8 +153,7 @@ cn_about_mdoc(const struct cn_tool *tool)
 		if (opt->arg)
 			printf(" Ar %s", opt->arg);
 		putchar('\n');
-		print_mdoc_text(opt->help);
-		printf(".\n");
+		print_mdoc_help(opt);
 		print_mdoc_limits(opt);
 	}
 	printf(".It Fl -help\nSay what the options are.\n.It Fl -version\nSay the version.\n.El\n");
@@ -142,9 +165,9 @@ cn_about_complete(const struct cn_tool *tool)
 	if (tool->verbs)
 		printf("verb\t%s\n", tool->verbs);
 	for (const struct cn_opt *opt = tool->opts; opt->name; opt++)
-		printf("--%s\t%s\n", opt->name,
+		printf("--%s\t%s%s%s\n", opt->name,
 			opt->choices ? opt->choices : opt->slot.type == CN_OPT_PATH || opt->slot.type == CN_OPT_PATHS ? "@path"
-			: opt->slot.type == CN_OPT_FLAG ? "" : "@value");
+			: opt->slot.type == CN_OPT_FLAG ? "" : "@value", opt->of ? "\t" : "", opt->of ? opt->of : "");
 	printf("--help\t\n--version\t\n");
 }
 

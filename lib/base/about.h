@@ -15,7 +15,7 @@ void cn_about_version(const struct cn_tool *tool);
 void cn_about_mdoc(const struct cn_tool *tool);
 
 /* "--name<TAB>a|b", "--name<TAB>@path" (a file), "--name<TAB>@value" (anything), "--name<TAB>" (a flag),
- * "verb<TAB>a|b" (the first operand). */
+ * "verb<TAB>a|b" (the first operand).  An option that is for some methods or tasks alone has these in a third column. */
 void cn_about_complete(const struct cn_tool *tool);
 
 /* letter, name, type, min, max, default, choices: separated by tabs, "-" where there is none. */

@@ -451,6 +451,48 @@ differs(const struct cn_opt *opt, const void *config, struct cn_err *err)
 	return false;
 }
 
+const struct cn_opt *
+cn_opt_find(const struct cn_opt *opts, const char *name)
+{
+	for (; opts->name; opts++)
+		if (!strcmp(opts->name, name))
+			return opts;
+	return NULL;
+}
+
+bool
+cn_opt_given(const struct cn_opt *opts, const void *config, const char *name)
+{
+	const struct cn_opt *opt = cn_opt_find(opts, name);
+	struct cn_err none = { 0 };
+
+	return opt && differs(opt, config, &none);
+}
+
+bool
+cn_opt_lists(const char *list, const char *word)
+{
+	const size_t length = strlen(word);
+
+	while (*list) {
+		const size_t n = strcspn(list, ",");
+
+		if (n == length && !memcmp(list, word, n))
+			return true;
+		list += n + strspn(list + n, ", ");
+	}
+	return false;
+}
+
+int
+cn_opt_check_of(const struct cn_opt *opts, const void *config, const char *by, const char *word, struct cn_err *err)
+{
+	for (const struct cn_opt *opt = opts; opt->name; opt++)
+		if (opt->of && !cn_opt_lists(opt->of, word) && differs(opt, config, err))
+			return cn_err_set(err, CN_USAGE, "--%s would do nothing here: it is for %s %s", opt->name, by, opt->of);
+	return err->code ? -1 : 0;
+}
+
 int
 cn_opt_history(const struct cn_opt *opts, const void *config, struct cn_meta *to, struct cn_err *err)
 {

@@ -16,6 +16,7 @@
 #ifndef CN_BASE_OPT_H
 #define CN_BASE_OPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -77,6 +78,7 @@ struct cn_opt {
 	const char *choices;	/* "a|b|c" for CN_OPT_CHOICE */
 	int silent;		/* 1: never part of a stream's history (-T, -o, -q: cannot change the data) */
 	int writes;		/* the file of a CN_OPT_PATH is written: CN_OPT_RESULT or CN_OPT_NOTES; 0: read */
+	const char *of;		/* the methods, tasks or formats it is for: "gan, daml"; NULL = all (see base/tool.h) */
 	const char *help;	/* one sentence, upper-case start, no full stop */
 };
 
@@ -139,7 +141,22 @@ int cn_opt_parse(const struct cn_opt *opts, void *config, int argc, char **argv,
 /* Whether word is "--help" or "--version" (name), or a prefix of it that no option of the table shares. */
 int cn_opt_asks(const struct cn_opt *opts, const char *word, const char *name);
 
-/* The options whose value differs from the default, as text, without silent rows. */
+/* The row of a long name, written whole; NULL if there is none. */
+const struct cn_opt *cn_opt_find(const struct cn_opt *opts, const char *name);
+
+/*
+ * Whether the option of this name was given.  What has its default value counts as not given, here and below: so a command that
+ * a history repeats, without what was the default, is taken as the one it came from was.
+ */
+bool cn_opt_given(const struct cn_opt *opts, const void *config, const char *name);
+
+/* Whether word is one of a list, "gan, daml". */
+bool cn_opt_lists(const char *list, const char *word);
+
+/* Refuses an option that was given and is not for what was chosen, word; by: in what way, "--method" or "task".  0 or -1. */
+int cn_opt_check_of(const struct cn_opt *opts, const void *config, const char *by, const char *word, struct cn_err *err);
+
+/* The options that were given, as text, without silent rows. */
 int cn_opt_history(const struct cn_opt *opts, const void *config, struct cn_meta *to, struct cn_err *err);
 
 /* The word of a choice by index, into buffer. */

@@ -73,19 +73,10 @@ watch_signals(void)
 	signal(SIGXFSZ, SIG_IGN);
 }
 
-static const struct cn_opt *
-find_row(const struct cn_tool *tool, const char *name)
-{
-	for (const struct cn_opt *opt = tool->opts; opt->name; opt++)
-		if (!strcmp(opt->name, name))
-			return opt;
-	return NULL;
-}
-
 static const void *
 find_slot(const struct cn_tool *tool, const void *config, const char *name, enum cn_opt_type type)
 {
-	const struct cn_opt *opt = find_row(tool, name);
+	const struct cn_opt *opt = cn_opt_find(tool->opts, name);
 
 	return opt && opt->slot.type == type ? (const char *)config + opt->slot.offset : NULL;
 }
@@ -103,7 +94,7 @@ static int
 add_variable(const struct cn_tool *tool, const char *variable, const char *option, char **words,
 	struct cn_err *err)
 {
-	const struct cn_opt *opt = find_row(tool, option);
+	const struct cn_opt *opt = cn_opt_find(tool->opts, option);
 	char *value = getenv(variable);
 	struct cn_opt row[2] = { { 0 } };
 	union { long long number; const char *text; } scratch = { 0 };
@@ -179,13 +170,31 @@ check_operands(const struct cn_tool *tool, int n, char **words, struct cn_err *e
 	return 0;
 }
 
+/* Options of other verbs, or of other choices of the option that chooses; the first operand is called as in the synopsis. */
+static int
+check_of(const struct cn_tool *tool, const void *config, char **words, struct cn_err *err)
+{
+	const struct cn_opt *chooser = tool->chooser ? cn_opt_find(tool->opts, tool->chooser) : NULL;
+	char by[64], word[64];
+
+	if (!chooser && !tool->verbs)
+		return 0;
+	if (!chooser) {
+		snprintf(by, sizeof by, "%.*s", (int)strcspn(tool->operands, " "), tool->operands);
+		return cn_opt_check_of(tool->opts, config, by, words[0], err);
+	}
+	snprintf(by, sizeof by, "--%s", chooser->name);
+	cn_opt_choice(chooser->choices, *(const int *)((const char *)config + chooser->slot.offset), word, sizeof word);
+	return cn_opt_check_of(tool->opts, config, by, word, err);
+}
+
 /* The letter of the key was meant to be the option --k. */
 static int
 check_key(const struct cn_tool *tool, const void *config, struct cn_err *err)
 {
 	const char *const *key = find_slot(tool, config, "key", CN_OPT_PATH);
 
-	if (!key || !*key || !find_row(tool, "k") || (*key)[strspn(*key, "0123456789")] || !access(*key, F_OK))
+	if (!key || !*key || !cn_opt_find(tool->opts, "k") || (*key)[strspn(*key, "0123456789")] || !access(*key, F_OK))
 		return 0;
 	return cn_err_set(err, CN_USAGE, "-k names a key to sign with, and there is no file '%s'; did you mean --k %s?",
 		*key, *key);
@@ -266,7 +275,8 @@ cn_tool_begin(const struct cn_tool *tool, void *config, int argc, char ***argv)
 		n = cn_opt_parse(tool->opts, config, argc > 1 ? n + argc - 1 : n, begun.words, &err);
 	}
 	if (err.code || check_levels(tool, config, &err) || check_operands(tool, n, begun.words, &err)
-	    || check_key(tool, config, &err) || cn_files_check(tool, config, n, begun.words, &err))
+	    || check_of(tool, config, begun.words, &err) || check_key(tool, config, &err)
+	    || cn_files_check(tool, config, n, begun.words, &err))
 		end_usage(tool, config, &err);
 	begun.words[n] = NULL;
 	begun.quiet = find_flag(tool, config, "quiet");

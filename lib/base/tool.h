@@ -2,7 +2,8 @@
  * tool - how every program begins and ends.
  *
  * cn_tool_begin makes closed descriptors 0-2 safe, parses the options, answers --help, --version and
- * the hidden --mdoc and --complete by itself, and starts watching for signals.  cn_tool_end closes
+ * the hidden --mdoc and --complete by itself, and starts watching for signals; options that are not for the
+ * verb, or for the choice of another option, are refused.  cn_tool_end closes
  * standard output, prints one sentence if there is one and gives the exit status.  Words for a standard
  * error that nobody reads are lost and end nothing.
  */
@@ -27,6 +28,7 @@ struct cn_tool {
 	size_t common;		/* offsetof(struct config, common) */
 	/* Where streams are written: tells the next program of a pipe of a mistake in the command line; or NULL. */
 	void (*refuse)(const char *program, const char *output, const struct cn_err *why);
+	const char *chooser;	/* the option whose choices the rows' .of names, "method"; NULL: it names verbs */
 };
 
 /*

@@ -136,7 +136,7 @@ judge(struct cn_daml *d, const struct cn_round *round, size_t row, double weight
 	const float *a = round->anchor + row * dim, *p = round->positive + row * dim, *n = d->real[row], *g = d->made + row * dim;
 	const float near = cn_kernel_distance2(g, a, dim), away = sqrtf(near) + TINY;
 	const double over = (double)away - sqrt((double)cn_kernel_distance2(p, a, dim)) - d->config.margin;
-	const float from_anchor = (float)(weight * (2 * d->config.daml.hardness + (over > 0 ? d->config.daml.adversarial / (double)away : 0)));
+	const float from_anchor = (float)(weight * (2 * d->config.daml.hardness + (over > 0 ? d->config.daml.violation / (double)away : 0)));
 	const float from_real = (float)(weight * 2 * d->config.realism);
 
 	for (size_t j = 0; j < dim; j++)
@@ -183,7 +183,7 @@ cn_daml_loss(struct cn_daml *d, const struct cn_round *round, struct cn_daml_rep
 	unfold(d, round->rows);
 	cn_mlp_backward(d->net, round->rows, true);
 	return report->loss = d->config.daml.hardness * report->near + d->config.realism * report->true_to
-		+ d->config.daml.adversarial * report->violated;
+		+ d->config.daml.violation * report->violated;
 }
 
 static void

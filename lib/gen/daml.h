@@ -5,7 +5,7 @@
  * Of an anchor a, its positive p and a true negative n it makes g = G(a, p, n) / |G(a, p, n)|, and learns to minimise
  * (mean over rows that have a true negative)
  *
- *	L = hardness |g - a|^2  +  realism |g - n|^2  +  adversarial [ |g - a| - |p - a| - margin ]+
+ *	L = hardness |g - a|^2  +  realism |g - n|^2  +  violation [ |g - a| - |p - a| - margin ]+
  *
  * the last being zero exactly where g violates the triplet (a, p, g) by the margin.  G has two hidden layers; it uses Adam.
  */
@@ -17,7 +17,7 @@
 #include "gen/round.h"
 
 struct cn_daml_config {
-	double hardness, adversarial;	/* weights */
+	double hardness, violation;	/* weights */
 };
 
 /* What was found before the first step of a round; means over its rows. */

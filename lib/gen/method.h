@@ -32,6 +32,7 @@
 
 /* Order is that of the table. */
 #define CN_METHOD_CHOICES "gan|adversary|daml|hdml|select|mix|gradient"
+#define CN_METHOD_LEARNERS "gan, adversary, daml, hdml, select"	/* those that learn */
 
 enum { CN_METHOD_TOLD = 512 };	/* bytes that what a method tells has room in */
 

@@ -111,13 +111,13 @@ check_settings(struct cn_state *s, const struct cn_meta *settings)
 	const struct cn_meta *meta = &s->weights->meta;
 
 	for (size_t i = 0; i < meta->n; i++) {
-		const char *name = meta->pair[i].key + strlen(OPTION), *asked;
+		const char *key = meta->pair[i].key, *kept = meta->pair[i].value, *asked;
 
-		if (strncmp(meta->pair[i].key, OPTION, strlen(OPTION)) != 0)
+		if (strncmp(key, OPTION, strlen(OPTION)) != 0)
 			continue;
-		asked = cn_meta_get(settings, name);
-		if (!asked || strcmp(asked, meta->pair[i].value) != 0)
-			refuse_kept(s, name, meta->pair[i].value, asked);
+		asked = cn_meta_get(settings, key + strlen(OPTION));
+		if (!asked || strcmp(asked, kept) != 0)
+			refuse_kept(s, key + strlen(OPTION), kept, asked);
 	}
 	for (size_t i = 0; i < settings->n; i++) {
 		char key[128];

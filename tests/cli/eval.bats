@@ -342,6 +342,35 @@ five() {
 	[ ! -e a ]
 }
 
+@test "eval: options of other tasks are refused by name" {
+	while read -r task option; do
+		refuses 2 "cn-eval $task $option $(test_set)" "cn-eval: ${option%% *} would do nothing here: it is for task "
+	done <<-END
+		generator --k 3
+		generator --train $(test_set)
+		generator --apart
+		generator --margin 0.1
+		generator --bins 5
+		generator --against z.cns
+		generator --known text
+		generator --symmetric
+		generator --negatives neg_z
+		negatives --reach 3
+		negatives --copy 0.9
+		negatives --sheet sh.png
+		negatives --temperature 1
+		linear --k 3
+		linear --bank z.cns
+		linear --memory 1k
+		knn --strength 1
+		knn --iterations 3
+		knn --model nowhere
+	END
+	[ ! -e sh.png ]
+	refuses 2 "cn-eval negatives --train $(test_set) $(test_set)" '--train would do nothing here: it is for task knn, linear'
+	ok "cn-eval negatives --k 20 --reach 5 $CN_FIXTURES/neg.cns"
+}
+
 @test "eval: what is missing is named" {
 	refuses 2 "cn-eval knn $(test_set)" '--train is needed'
 	refuses 2 "cn-eval nothing" 'nothing'

@@ -46,6 +46,8 @@ load ../helper
 @test "export png: negatives by reference need their bank, and are found in it" {
 	ok 'cn-import demo --size 8 -n 4 -o d.cns && cn-mine --strategy random --k 1 --emit id --bank d.cns -n 1 d.cns -o n.cns'
 	refuses 2 'cn-export png n.cns -o o.png' 'give --bank'
+	refuses 2 'cn-export npy --zoom 3 n.cns -o o.npy' '--zoom would do nothing here: it is for format png'
+	refuses 2 'cn-export png --field x --bank d.cns n.cns -o o.png' '--field would do nothing here: it is for format npy'
 	ok 'cn-export png --zoom 1 --bank d.cns n.cns -o s.png && cn-import image s.png -o s.cns'
 	# 1 row and 2 columns: 23 by 12 pixels; the negative's first line of pixels begins at (2,13)
 	ok 'cn-export npy --field x s.cns | tail -c 828 >sheet && cn-export npy --field x d.cns | tail -c 768 >x'

@@ -316,9 +316,9 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 @test "gen: a frozen state makes, and does not learn" {
 	for way in "${learners[@]}"; do
 		ok "cn-gen -n 640 --method $way --state state $(z) -o g && cp state before"
-		ok "cn-gen -n 100 --method $way --state state --freeze $(z) -o a"
+		ok "cn-gen -n 100 --method ${way/--warmup 128/} --state state --freeze $(z) -o a"
 		same state before
-		ok "cn-cat --skip 50 $(z) | cn-gen -n 50 --method ${way/128/9999} --state state --freeze -o b"
+		ok "cn-cat --skip 50 $(z) | cn-gen -n 50 --method ${way/--warmup 128/} --state state --freeze -o b"
 		run ! grep -q 3 <(column a neg_rule -t u1 -w4)
 		[[ $way != [ga][ad]* ]] || cmp <(column a neg_z -t x4 -w64 | tail -n 200) <(column b neg_z -t x4 -w64)
 		ok "cn-gen -n 640 --method $way --state state $(z) -o g"
@@ -361,11 +361,12 @@ open("state", "wb").write(b)' || skip 'no python here'
 	ok "cn-train -q --arch 'conv:4/4 gap' --head 'linear:8' --batch 50 -o narrow $CN_FIXTURES/demo.cns"
 	refuses 1 "cn-gen $quick --lr 0.01 --state state -m narrow $CN_FIXTURES/demo.cns -o n" 'was learned of vectors of 16 numbers, and here they have 8'
 	refuses 1 "cn-gen $quick --state $CN_FIXTURES/model.safetensors $(z) -o n" 'model.safetensors: is no state of cn-gen'
-	refuses 1 "cn-gen $quick --state nothing --freeze $(z) -o n" "'nothing'"
+	refuses 1 "cn-gen --state nothing --freeze $(z) -o n" "'nothing'"
 	refuses 1 "cn-gen $quick --state no/where $(z) -o n" 'no/where'
-	refuses 2 "cn-gen $quick --freeze $(z) -o n" '--state'
+	refuses 2 "cn-gen --freeze $(z) -o n" '--state'
 	refuses 2 "cn-gen $quick --state - $(z) -o n" '--state'
-	refuses 2 "cn-gen $quick --state state --freeze --log log $(z) -o n" '--log'
+	refuses 2 "cn-gen --state state --freeze --log log $(z) -o n" '--log'
+	refuses 2 "cn-gen $quick --state state --freeze $(z) -o n" '--warmup would do nothing here'
 	refuses 2 "cn-gen --method mix --state state $(z) -o n" '--state'
 	refuses 2 "cn-gen $quick --state $(z) $(z) -o n" '--state'
 	[ ! -e n ]
@@ -374,9 +375,16 @@ open("state", "wb").write(b)' || skip 'no python here'
 
 @test "gen: options of other methods are refused by name" {
 	while read -r method option; do
-		refuses 2 "cn-gen --method $method $option $(z) -o n" "${option%% *} would do nothing here"
+		refuses 2 "cn-gen --method $method $option $(z) -o n" "cn-gen: ${option%% *} would do nothing here: it is for --method "
 	done <<-'END'
 		mix --warmup 3
+		mix --log log
+		mix --state state
+		mix --freeze
+		gradient --warmup 3
+		gradient --log log
+		gradient --state state
+		gradient --freeze
 		mix --lr 0.1
 		gradient --query-share 0.1
 		gradient --target 0.1
@@ -389,7 +397,14 @@ open("state", "wb").write(b)' || skip 'no python here'
 		gan --temperature 1
 		gan --hardness 2
 		daml --latent-norm 2
+		adversary --lr 0.1
+		adversary --space input
+		select --epsilon 4
 	END
+	[ ! -e log ] && [ ! -e state ]
+	refuses 2 "cn-gen --method adversary --margin 1 $(z) -o n" '--margin would do nothing here: it is for --method gan, daml'
+	refuses 3 "cn-gen --bank-size 3 $(z) | cn-info" 'standard input: stopped by cn-gen: --bank-size would do nothing here'
+	ok "cn-gen --method mix --margin 0.1 $(z) -o n"
 }
 
 @test "gen: every option has an effect, and the seed" {

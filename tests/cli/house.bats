@@ -72,9 +72,28 @@ offers() {
 	[ "$output" = random ]
 	run offers cn-eval neg
 	[ "$output" = negatives ]
+	run offers cn-eval --re
+	[ "$output" = --reach ]
+	run offers cn-eval knn --re
+	[ -z "$output" ]
+	run offers cn-import idx --p
+	[ "$output" = --progress ]
+	run offers cn-gen --p
+	[ "$(paste -s -d ' ' <<<"$output")" = '--penalty --pull --pgd-steps --progress' ]
+	run offers cn-gen --method = hdml --p
+	[ "$(paste -s -d ' ' <<<"$output")" = '--pull --progress' ]
 	touch bank.cns
 	run offers cn-mine --bank ba
 	[ "$output" = bank.cns ]
+}
+
+@test "house: what an option is for, is there" {
+	for program in cn-import cn-gen cn-eval cn-export; do
+		"$program" --complete >rows
+		cut -s -f 3 rows | sed 's/, /\n/g' | sort -u >for
+		awk -F'\t' '$1 == "verb" || $1 == "--method" { print $2 }' rows | tr '|' '\n' | sort >known
+		[ -s for ] && [ -z "$(comm -23 for known)" ]
+	done
 }
 
 @test "house: a reader that goes away ends a program by SIGPIPE, silently" {

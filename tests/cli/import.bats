@@ -210,7 +210,7 @@ array() {
 	refuses 2 'cn-import tsv x' "'tsv' is none of"
 	refuses 2 'cn-import idx' 'idx wants a file'
 	refuses 2 'cn-import demo x' 'demo takes no files'
-	refuses 2 'cn-import demo --match x' '--match means nothing to format demo'
+	refuses 2 'cn-import demo --match x' '--match would do nothing here: it is for format image'
 	refuses 2 'cn-import demo --classes 95' '--classes must be a multiple'
 	refuses 2 'cn-import image --resize 0 .' '--resize must be N or WxH'
 	refuses 1 'cn-import idx absent' "cannot open 'absent'"

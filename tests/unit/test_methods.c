@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/opt.h"
 #include "base/rng.h"
 #include "gen/hard.h"
 #include "gen/method.h"
@@ -335,7 +336,7 @@ daml_loss(void *self, const struct cn_round *round)
 
 /* The report after some rounds, with these weights. */
 static struct cn_daml_report
-train_daml(double hardness, double adversarial, double realism)
+train_daml(double hardness, double violation, double realism)
 {
 	struct cn_method_config config = settings(NULL);
 	struct cn_daml_report report;
@@ -344,7 +345,7 @@ train_daml(double hardness, double adversarial, double realism)
 	struct cn_round round = make_round(0);
 
 	config.realism = realism;
-	config.daml = (struct cn_daml_config){ hardness, adversarial };
+	config.daml = (struct cn_daml_config){ hardness, violation };
 	void *self = cn_daml_kind.new(&config, &err);
 	for (uint32_t r = 0; r < 80; r++) {
 		round = make_round(r);
@@ -603,6 +604,9 @@ main(void)
 	for (; *choice; choice += strcspn(choice, "|"), choice += *choice == '|', n++)
 		agree = agree && strncmp(choice, cn_method_kind(n)->word, strcspn(choice, "|")) == 0;
 	TAP_OK(agree, "method: the table is in the order of the choices");
+	for (int i = 0; i < n; i++)
+		TAP_OK(cn_opt_lists(CN_METHOD_LEARNERS, cn_method_kind(i)->word) == (cn_method_kind(i)->learn != NULL),
+			"%s: is a learner if it learns", cn_method_kind(i)->word);
 	test_adversary();
 	test_hdml();
 	test_average();

@@ -13,6 +13,9 @@ struct config {
 	const char *text;
 	struct cn_reals reals;
 	struct cn_texts texts;
+	long long near, far;
+	const char *notes;
+	int both;
 };
 
 static const struct cn_opt opts[] = {
@@ -24,6 +27,10 @@ static const struct cn_opt opts[] = {
 	{ 't', "text", CN_TEXT(text), "text", .help = "Text" },
 	{ 'j', "jitter", CN_REALS(reals), "numbers", "0,0", 0, 1, .help = "Jitter" },
 	{ 0, "match", CN_TEXTS(texts), "glob", .help = "Match" },
+	{ 0, "near", CN_INT(near), "number", "1", 0, 9, .of = "one, three", .help = "Near" },
+	{ 0, "far", CN_INT(far), "number", "1", 0, 9, .of = "two", .help = "Far" },
+	{ 0, "notes", CN_PATH(notes), "file", .silent = 1, .writes = CN_OPT_NOTES, .of = "three", .help = "Notes" },
+	{ 0, "both", CN_FLAG(both), .of = "one, two", .help = "Both" },
 	CN_OPT_THREADS_ROW, CN_OPT_SEED_ROW, CN_OPT_OUT_ROWS,
 	CN_OPT_END
 };
@@ -122,11 +129,49 @@ test_history(void)
 	cn_meta_release(&meta);
 }
 
+static void
+test_given(void)
+{
+	parse("-k 16 --rate 0.1 -o x -w");
+	TAP_OK(cn_opt_given(opts, &config, "rate") && cn_opt_given(opts, &config, "output") && cn_opt_given(opts, &config, "wide"), "given");
+	TAP_OK(!cn_opt_given(opts, &config, "count") && !cn_opt_given(opts, &config, "kind") && !cn_opt_given(opts, &config, "zzz"),
+		"not given, or with its default value, or not there");
+	TAP_OK(cn_opt_find(opts, "rate") == &opts[1] && !cn_opt_find(opts, "rat"), "a row is found by its whole name");
+	TAP_OK(cn_opt_lists("gan, daml", "gan") && cn_opt_lists("gan, daml", "daml") && cn_opt_lists("gan", "gan"), "one of a list");
+	TAP_OK(!cn_opt_lists("gan, daml", "ga") && !cn_opt_lists("gan, daml", "aml") && !cn_opt_lists("gan, daml", "gan, daml")
+		&& !cn_opt_lists("gan, daml", "") && !cn_opt_lists("", "gan"), "none of it");
+}
+
+/* What there is to say of options that are not for word; "" where there is nothing. */
+static void
+serves(const char *line, const char *word, const char *sentence)
+{
+	parse(line);
+	TAP_OK(cn_opt_check_of(opts, &config, "task", word, &err) == (*sentence ? -1 : 0) && err.code == (*sentence ? CN_USAGE : CN_OK)
+		&& !strcmp(err.text, sentence), "%s %s: %s", word, line, err.text);
+}
+
+static void
+test_of(void)
+{
+	serves("--near 2 --both -k 3", "one", "");
+	serves("--near 2 --notes x", "three", "");
+	serves("--near 2", "two", "--near would do nothing here: it is for task one, three");
+	serves("--far 2", "three", "--far would do nothing here: it is for task two");
+	serves("--notes x", "one", "--notes would do nothing here: it is for task three");
+	serves("--both", "three", "--both would do nothing here: it is for task one, two");
+	serves("--far 2 --near 2", "four", "--near would do nothing here: it is for task one, three");
+	serves("--near 1 --both --no-both", "two", "");
+	serves("--near 2", "thre", "--near would do nothing here: it is for task one, three");
+}
+
 int
 main(void)
 {
 	test_taken();
 	test_refused();
 	test_history();
+	test_given();
+	test_of();
 	return tap_done();
 }

@@ -19,17 +19,18 @@
 
 struct config {
 	struct cn_common common;
-	long long k;
+	long long k, only;
 };
 
 static const struct cn_opt opts[] = {
 	{ 0, "k", CN_INT(k), "count", "16", 1, 64, .help = "Write this many" },
+	{ 0, "only", CN_INT(only), "count", "1", 1, 9, .of = "two, three", .help = "Do it so often" },
 	CN_OPT_THREADS_ROW, CN_OPT_SEED_ROW, CN_OPT_STREAM_ROWS, CN_OPT_PROGRESS_ROW, CN_OPT_QUIET_ROWS,
 		CN_OPT_END
 };
 
 static const struct cn_tool tool = {
-	.name = "cn-try", .summary = "try things", .operands = "task [file ...]", .verbs = "one|two",
+	.name = "cn-try", .summary = "try things", .operands = "task [file ...]", .verbs = "one|two|three",
 	.min_operands = 1, .max_operands = 2, .opts = opts, .common = offsetof(struct config, common),
 };
 
@@ -147,9 +148,12 @@ test_command_lines(void)
 	ends(PLAIN, "one -q", 0, "1 one 0 16\n", "");
 	TAP_OK(!*complained, "-q says nothing");
 	ends(DEAD_COMPLAINTS, "one", 0, "1 one 0 16\n", "");
-	ends(DEAD_COMPLAINTS, "three", 2, "", "");
+	ends(DEAD_COMPLAINTS, "four", 2, "", "");
 	ends(PLAIN, "", 2, "", "cn-try: wants one more operand: cn-try task [file ...]");
-	ends(PLAIN, "three", 2, "", "cn-try: 'three' is none of one|two");
+	ends(PLAIN, "four", 2, "", "cn-try: 'four' is none of one|two|three");
+	ends(PLAIN, "two --only 3", 0, "1 two 0 16", "");
+	ends(PLAIN, "a one --only 3", 2, "", "cn-try: 'a' is none of");
+	ends(PLAIN, "one --only 3", 2, "", "cn-try: --only would do nothing here: it is for task two, three\n");
 	ends(PLAIN, "one a b", 2, "", "one operand too many: 'b'");
 	ends(PLAIN, "one --level 20", 2, "", "--level must lie in -7 to 19, not '20'");
 	ends(PLAIN, "one --level fast", 2, "", "--level must lie in");
@@ -179,6 +183,7 @@ test_answers(void)
 	ends(PLAIN, "--help", 0, "usage: cn-try [option ...] task [file ...]\n", "");
 	TAP_OK(strstr(said, "      --k count             Write this many (1 to 64) [16]\n") != NULL,
 		"a row of the help");
+	TAP_OK(strstr(said, "      --only count          two, three: do it so often (1 to 9) [1]\n") != NULL, "a row says what it is for");
 	ends(PLAIN, "one --version", 0, "cn-try " CN_VERSION "\n", "");
 	ends(PLAIN, "one --vers", 0, "cn-try " CN_VERSION "\n", "");
 	ends(PLAIN, "--h", 0, "usage: cn-try", "");
@@ -186,7 +191,8 @@ test_answers(void)
 	ends(PLAIN, "one --version=3", 2, "", "--version takes no value, not '3'");
 	ends(PLAIN, "--mdoc", 0, ".Sh SYNOPSIS\n.Nm\n.Op Fl -k Ar count\n", "");
 	TAP_OK(strstr(said, ".Ar task\n.Op Ar file ...\n.Sh OPTIONS\n") != NULL, "operands in the manual");
-	ends(PLAIN, "--complete", 0, "verb\tone|two\n--k\t@value\n", "");
+	TAP_OK(strstr(said, ".It Fl -only Ar count\n.Cm two , three :\ndo it so often.\n") != NULL, "what an option is for, in the manual");
+	ends(PLAIN, "--complete", 0, "verb\tone|two|three\n--k\t@value\n--only\t@value\ttwo, three\n", "");
 	TAP_OK(strstr(said, "--progress\tauto|always|never\n")
 		&& strstr(said, "--output\t@path\n"), "choices and files");
 	ends(PLAIN, "--table", 0, "-\tk\tint\t1\t64\t16\t-\n", "");
