@@ -388,7 +388,8 @@ made() {
 
 @test "eval generator: the same for any number of threads, and however the streams are cut" {
 	made g.cns
-	ok 'cn-eval generator --json -T1 --bank p.cns g.cns >a && cn-eval generator --json -T3 --bank p.cns g.cns >b && cn-cat --chunk-rows 7 g.cns | cn-eval generator --json --bank <(cn-cat --chunk-rows 9 p.cns) >c'
+	ok 'cn-eval generator --json -T1 --bank p.cns g.cns >a && cn-eval generator --json -T3 --bank p.cns g.cns >b'
+	ok 'cn-cat --chunk-rows 7 g.cns | cn-eval generator --json --bank <(cn-cat --chunk-rows 9 p.cns) >c'
 	same a b
 	same a c
 	[ -s a ]
