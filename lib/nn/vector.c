@@ -1,5 +1,8 @@
 /* Where vectors come from, and the promise that they are finite. */
 #include "nn/vector.h"
+
+#include <string.h>
+
 #include "tensor/dtype.h"
 #include "tensor/kernel.h"
 

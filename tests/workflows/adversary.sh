@@ -108,7 +108,7 @@ learn() {
 
 # The last whole part of the pairs, judged by the weights it was made with, or the first encoder's.
 judge() {
-	local last=$((rows * behind / every - 1)) by=$model
+	local last=$((rows * behind > every ? rows * behind / every - 1 : 0)) by=$model
 
 	[ ! -e "$to.d/w.$last" ] || by="$to.d/w.$last"
 	cn-cat --skip $((last * every)) -n "$every" "$to.d/pairs.cns" | cn-eval negatives --bank "$set.train.cns" -m "$by" |
@@ -137,7 +137,7 @@ cell() {
 		cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
 		cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
 		awk '{ print $1 + $2 }' "$to.d/seconds"
-		case $choice in in-batch* | hcl | assembled* | gradient) ;; *) judge ;; esac
+		case $choice in in-batch* | hcl | assembled*) ;; *) judge ;; esac
 	} | paste -s -d ' ' >"$to.d/result"
 	mv "$to.d/result" "$to"
 	rm -r "$to.d"
