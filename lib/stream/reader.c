@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -11,7 +12,11 @@
 
 #include "base/banned.h"
 
-enum { MOST_WORKERS = 16 };
+enum {
+	MOST_WORKERS = 16,
+	MOST_AHEAD = 256,		/* chunks of a part, */
+	MOST_AHEAD_BYTES = 1 << 28,	/* and bytes, that are read ahead of their use */
+};
 
 enum slot_state { SLOT_FREE, SLOT_BUSY, SLOT_READY };
 
@@ -19,13 +24,13 @@ enum slot_state { SLOT_FREE, SLOT_BUSY, SLOT_READY };
 struct slot {
 	enum slot_state state;
 	int result;		/* as cn_reader_next: 1 rows, 0 end, -1 err */
-	struct cn_parcel parcel;
 	struct cn_batch batch;
 	struct cn_err err;
 };
 
 struct worker {
 	struct cn_reader *reader;
+	struct cn_parcel parcel;
 	struct cn_block *block;
 	struct cn_task *task;
 };
@@ -39,9 +44,8 @@ struct cn_reader {
 	bool ended;
 	struct cn_reader_end end;
 
-	size_t n_workers, n_slots;	/* 0 workers: everything happens in cn_reader_next */
+	size_t n_workers, n_slots;	/* 0 workers: everything happens in cn_reader_next, with what the first one has */
 	struct worker worker[MOST_WORKERS];
-	struct cn_block *block;		/* for that case */
 	struct slot *slot;		/* a ring */
 	bool running;
 	pthread_mutex_t lock;		/* guards what follows, and the states of slots */
@@ -53,9 +57,10 @@ struct cn_reader {
 /* ---- one chunk ---- */
 
 static int
-decode(struct cn_reader *reader, struct cn_block *block, const struct cn_parcel *parcel, struct cn_batch *batch,
-	struct cn_err *err)
+decode(const struct worker *worker, struct cn_batch *batch, struct cn_err *err)
 {
+	struct cn_reader *reader = worker->reader;
+	const struct cn_parcel *parcel = &worker->parcel;
 	const struct cn_schema *schema = &cn_intake_head(reader->intake)->schema;
 	const struct cn_chunk *chunk = &parcel->chunk;
 	const unsigned char *packed = parcel->packed;
@@ -67,7 +72,7 @@ decode(struct cn_reader *reader, struct cn_block *block, const struct cn_parcel 
 	for (size_t f = 0; f < schema->n; f++) {
 		const struct cn_chunk_part *part = &chunk->part[f];
 
-		if (cn_block_decode(block, part->filter, &schema->field[f], packed, part->packed, batch->column[f],
+		if (cn_block_decode(worker->block, part->filter, &schema->field[f], packed, part->packed, batch->column[f],
 				(size_t)part->raw, place, err) != 0)
 			return -1;
 		packed += part->packed;
@@ -112,14 +117,14 @@ work(void *context)
 	while ((slot = claim(reader)) != NULL) {
 		pthread_mutex_unlock(&reader->lock);
 		slot->err.code = CN_OK;
-		slot->result = cn_intake_next(reader->intake, &slot->parcel, &slot->err);
+		slot->result = cn_intake_next(reader->intake, &self->parcel, &slot->err);
 		pthread_mutex_lock(&reader->lock);
 		reader->reading = false;
 		reader->closed = slot->result <= 0;
 		pthread_cond_broadcast(&reader->changed);
 		pthread_mutex_unlock(&reader->lock);
 		if (slot->result > 0)
-			slot->result = decode(reader, self->block, &slot->parcel, &slot->batch, &slot->err);
+			slot->result = decode(self, &slot->batch, &slot->err);
 		pthread_mutex_lock(&reader->lock);
 		slot->state = SLOT_READY;
 		pthread_cond_broadcast(&reader->changed);
@@ -157,9 +162,6 @@ start_workers(struct cn_reader *reader, struct cn_err *err)
 	for (size_t i = 0; i < reader->n_workers; i++) {
 		struct worker *worker = &reader->worker[i];
 
-		worker->reader = reader;
-		if (!worker->block)
-			worker->block = cn_block_new(err);
 		worker->task = worker->block ? cn_task_start(work, worker, err) : NULL;
 		if (!worker->task)
 			return -1;
@@ -169,17 +171,40 @@ start_workers(struct cn_reader *reader, struct cn_err *err)
 
 /* ---- the interface ---- */
 
+/*
+ * Chunks of a part.  Who makes a stream in parts begins with the next one when this one has left it, and shall not have to wait
+ * until it is used up, too: it is read ahead, but for what is too large.
+ */
+static size_t
+part_chunks(const struct cn_reader *reader)
+{
+	const uint64_t rows = cn_reader_part(reader), chunk_rows = cn_reader_chunk_rows(reader);
+	const uint64_t most = rows < chunk_rows ? rows : chunk_rows, bytes = most * cn_schema_row_bytes(cn_reader_schema(reader));
+
+	if (rows == 0 || cn_reader_alarm(reader) < 0)
+		return 0;
+	const uint64_t chunks = (rows - 1) / chunk_rows + 1, fit = MOST_AHEAD_BYTES / bytes;
+	const uint64_t ahead = chunks < fit ? chunks : fit;
+
+	return ahead < MOST_AHEAD ? (size_t)ahead : MOST_AHEAD;
+}
+
 /* Slots are one more than the workers: while the caller is at one chunk, every worker has another. */
 static int
 make_slots(struct cn_reader *reader, size_t threads, struct cn_err *err)
 {
-	reader->n_workers = threads > MOST_WORKERS ? MOST_WORKERS : threads > 1 ? threads : 0;
-	reader->n_slots = reader->n_workers + 1;
+	const size_t ahead = part_chunks(reader), most = threads < MOST_WORKERS ? threads : MOST_WORKERS;
+
+	reader->n_workers = most > 1 || ahead ? most : 0;
+	reader->n_slots = reader->n_workers + ahead + 1;
 	reader->slot = cn_mem_array(reader->n_slots, sizeof(*reader->slot), err);
-	reader->block = cn_block_new(err);
 	if (!reader->slot)
 		reader->n_slots = 0;
-	return reader->slot && reader->block ? 0 : -1;
+	for (size_t i = 0; i == 0 || i < reader->n_workers; i++) {
+		reader->worker[i].reader = reader;
+		reader->worker[i].block = cn_block_new(err);
+	}
+	return err->code ? -1 : 0;
 }
 
 struct cn_reader *
@@ -194,11 +219,9 @@ cn_reader_open(const struct cn_reader_config *config, struct cn_err *err)
 	pthread_mutex_init(&reader->lock, NULL);
 	pthread_cond_init(&reader->changed, NULL);
 	reader->typed = cn_mem_string(config->path ? config->path : "-", err);
-	if (!err->code)
-		make_slots(reader, cn_pool_threads(config->pool), err);
 	struct cn_source *source = config->source || err->code ? config->source : cn_source_open(config->path, err);
 	reader->intake = cn_intake_open(source, config->verify_key, err);
-	if (!err->code)
+	if (!err->code && make_slots(reader, cn_pool_threads(config->pool), err) == 0)
 		reader->rows_hint = cn_intake_rows_hint(reader->intake);
 	return reader;	/* also after an error: a writer may want to pass on the cause */
 }
@@ -209,13 +232,12 @@ cn_reader_free(struct cn_reader *reader)
 	if (!reader)
 		return;
 	stop_workers(reader);
-	for (size_t i = 0; i < reader->n_workers; i++)
+	for (size_t i = 0; i < MOST_WORKERS; i++) {
+		cn_mem_free(reader->worker[i].parcel.packed);
 		cn_block_free(reader->worker[i].block);
-	for (size_t i = 0; i < reader->n_slots; i++) {
-		cn_mem_free(reader->slot[i].parcel.packed);
-		cn_batch_release(&reader->slot[i].batch);
 	}
-	cn_block_free(reader->block);
+	for (size_t i = 0; i < reader->n_slots; i++)
+		cn_batch_release(&reader->slot[i].batch);
 	cn_mem_free(reader->slot);
 	cn_intake_free(reader->intake);
 	cn_mem_free(reader->typed);
@@ -253,10 +275,10 @@ swap(struct cn_batch *a, struct cn_batch *b)
 static int
 next_here(struct cn_reader *reader, struct cn_batch *batch, struct cn_err *err)
 {
-	struct slot *slot = &reader->slot[0];
-	const int result = cn_intake_next(reader->intake, &slot->parcel, err);
+	struct worker *worker = &reader->worker[0];
+	const int result = cn_intake_next(reader->intake, &worker->parcel, err);
 
-	return result > 0 ? decode(reader, reader->block, &slot->parcel, batch, err) : result;
+	return result > 0 ? decode(worker, batch, err) : result;
 }
 
 static int
@@ -468,6 +490,14 @@ uint32_t
 cn_reader_chunk_rows(const struct cn_reader *reader)
 {
 	return head_of(reader) ? head_of(reader)->chunk_rows : 0;
+}
+
+uint64_t
+cn_reader_part(const struct cn_reader *reader)
+{
+	const char *rows = cn_meta_get(cn_reader_meta(reader), "follow.every");
+
+	return rows ? strtoull(rows, NULL, 10) : 0;
 }
 
 uint64_t

@@ -3,7 +3,8 @@
  *
  * Each chunk's checksum and digest are checked before cn_reader_next returns it; the end of the stream
  * (TAIL, roots, row counts, nothing behind it) is checked before it returns 0.  Chunks are read ahead
- * and decoded on the pool; the order and content never depend on it.
+ * and decoded on the pool; the order and content never depend on it.  Of a pipe
+ * whose rows come in parts (cn_reader_part) a whole part is read ahead, up to 256 chunks and 256 MB.
  *
  * A pipe whose writer has gone without ending the stream is an error at once, however many rows are still in the pipe:
  * what is made of them would be thrown away.
@@ -72,6 +73,7 @@ const char *cn_reader_name(const struct cn_reader *reader);	/* for messages: pat
 const char *cn_reader_typed(const struct cn_reader *reader);	/* for histories: as typed, "-" for stdin */
 uint64_t cn_reader_rows_hint(const struct cn_reader *reader);	/* rows if known (index or header hint), else 0 */
 uint32_t cn_reader_chunk_rows(const struct cn_reader *reader);
+uint64_t cn_reader_part(const struct cn_reader *reader);	/* rows after which its writer waits for what is made of them; 0 = it does not */
 uint64_t cn_reader_rows(const struct cn_reader *reader);	/* rows handed out so far */
 const struct cn_reader_end *cn_reader_end(const struct cn_reader *reader);	/* NULL before the end */
 

@@ -79,22 +79,14 @@ promise(const struct cn_step *step)
 	return limit && limit < rows ? limit : rows;
 }
 
-/* Rows after which somebody downstream waits for what was made of them; 0 = nobody does. */
-static uint64_t
-every(const struct cn_step *step)
-{
-	const char *said = cn_meta_get(cn_reader_meta(step->in), "follow.every");
-
-	return step->every || !said ? step->every : strtoull(said, NULL, 10);
-}
-
 int
 cn_step_output(struct cn_step *step, const struct cn_schema *schema, struct cn_reader *const *extra, size_t n_extra,
 	struct cn_err *err)
 {
 	const struct cn_common *common = step->common;
 
-	step->every = every(step);
+	if (!step->every)
+		step->every = cn_reader_part(step->in);
 	const struct cn_writer_config config = {
 		.program = step->tool->name, .path = common->output, .force = common->force, .key = common->key,
 		.level = common->level ? (int)strtol(common->level, NULL, 10) : CN_LEVEL_AUTO,
