@@ -3,8 +3,8 @@
  *
  * Each chunk's checksum and digest are checked before cn_reader_next returns it; the end of the stream
  * (TAIL, roots, row counts, nothing behind it) is checked before it returns 0.  Chunks are read ahead
- * and decoded on the pool; the order and content never depend on it.  Of a pipe
- * whose rows come in parts (cn_reader_part) a whole part is read ahead, up to 256 chunks and 256 MB.
+ * and decoded on the pool; the order and content never depend on it.  Of a pipe whose rows come in parts
+ * (cn_reader_part) a whole part is read ahead, up to 256 chunks and 256 MB.
  *
  * A pipe whose writer has gone without ending the stream is an error at once, however many rows are still in the pipe:
  * what is made of them would be thrown away.
