@@ -95,12 +95,17 @@ make(void *context, const struct cn_batch *in, struct cn_batch *out, struct cn_e
 	return job->c->pos ? embed_field(job, in, "pos", out, "pos_z", err) : 0;
 }
 
-/* Opens the output and says in its metadata which layer z is of. */
+/* Opens the output and says in its metadata which layer z and pos_z are of. */
 static void
 open_output(struct job *job, struct cn_err *err)
 {
-	if (cn_step_output(&job->step, &job->schema, NULL, 0, err) == 0)
-		cn_origin_note(cn_writer_meta(job->step.out), "z", cn_origin_of_layer(job->encoder, (enum cn_encoder_layer)job->c->layer), err);
+	const char *origin = cn_origin_of_layer(job->encoder, (enum cn_encoder_layer)job->c->layer);
+
+	if (cn_step_output(&job->step, &job->schema, NULL, 0, err) < 0)
+		return;
+	cn_origin_note(cn_writer_meta(job->step.out), "z", origin, err);
+	if (job->c->pos)
+		cn_origin_note(cn_writer_meta(job->step.out), "pos_z", origin, err);
 }
 
 int

@@ -86,7 +86,7 @@ read_both(const struct task *task, struct cn_sample *train, struct cn_sample *te
 		if ((reader[i] = open_stream(task, path[i], err)))
 			cn_sample_read(sample[i], reader[i], 1, err);
 	if (!err->code)
-		cn_sample_match(train, cn_reader_name(reader[0]), test, cn_reader_name(reader[1]), err);
+		cn_sample_match(train, test, err);
 	cn_reader_free(reader[0]);
 	cn_reader_free(reader[1]);
 	return err->code ? -1 : 0;

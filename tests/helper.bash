@@ -36,6 +36,26 @@ refuses() {
 	[ "$status" -eq "$1" ] && [[ $stderr == *"$3"* ]] || { tell "$2"; echo "wanted:  status $1 and '$3'"; return 1; }
 }
 
+# layers: the vectors of demo.cns by trunk and by head, those of the head as streams had them that do not say so, and z of one
+# with pos_z of the other; each of 16 numbers.
+layers() {
+	local m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+
+	cn-embed -q --keep --pos -m "$m" "$d" -o trunk.cns && cn-embed -q --keep --pos --layer head -m "$m" "$d" -o head.cns &&
+		cn-cat --rename z=v --rename pos_z=w head.cns | cn-cat --rename v=z --rename w=pos_z -o unknown.cns &&
+		cn-embed -q --keep --layer head -m "$m" trunk.cns -o mixed.cns
+}
+
+# notes KEY: reads lines COMMANDS@WORDS; of the stream that the commands write, the metadata whose keys are like KEY are those words.
+notes() {
+	local line words
+
+	while IFS=@ read -r line words; do
+		run bash -c "$line | cn-info | sed -n 's/^meta *\\($1 = [^ ]*\\)\$/\\1/p' | paste -s -d ,"
+		[ "$output" = "$words" ] || { echo "$line: $output"; return 1; }
+	done
+}
+
 # same A B: equal bytes.
 same() {
 	cmp "$1" "$2"

@@ -41,9 +41,11 @@ plan(struct measure *m, struct cn_err *err)
 	if (cn_negz_need(&m->negz, err) < 0 || cn_vector_init(&m->real, cn_reader_schema(bank), cn_reader_name(bank), encoder ? "x" : "z",
 	    encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
+	const struct cn_space made = cn_negz_space(&m->negz), real = cn_vector_space(&m->real, bank);
+
 	m->k = m->negz.k;
 	m->dim = m->negz.dim;
-	return cn_negz_match(&m->negz, &m->real, bank, err);
+	return cn_space_match(&made, &real, err);
 }
 
 static int

@@ -9,6 +9,7 @@
 #include "eval/negz.h"
 #include "loss/spread.h"
 #include "nn/bank.h"
+#include "nn/space.h"
 #include "nn/vector.h"
 #include "tensor/kernel.h"
 #include "tensor/topk.h"
@@ -52,6 +53,7 @@ struct measure {
 	bool vectors;				/* negatives are those of negz, not those that neg_id names */
 	int against;				/* field of the ids that are compared; -1 = not wanted */
 	size_t k, dim;
+	struct cn_space space;			/* of what is measured: negatives that are vectors, else anchors; dim 0 = neither */
 	struct cn_vector vector, pos_vector, bank_vector;	/* field -1 = none */
 	struct cn_bank bank;
 	bool banked, contents, nearest;		/* nearest: of made vectors, the bank's rows are looked for */
@@ -154,6 +156,26 @@ plan_ids(struct measure *m, const struct cn_schema *schema, struct cn_err *err)
 	return m->against < 0 ? -1 : cn_schema_need(schema, file, "id", CN_DTYPE_U64, 0, "--against matches rows by it", err);
 }
 
+/* The space in which negatives lie decides; anchors of another count as not there, unless an encoder makes them. */
+static int
+plan_space(struct measure *m, struct cn_err *err)
+{
+	const bool there = m->vector.field >= 0;
+	const struct cn_space anchor = there ? cn_vector_space(&m->vector, m->in) : (struct cn_space){ 0 };
+
+	m->space = m->vectors ? cn_negz_space(&m->negz) : anchor;
+	m->dim = m->space.dim;
+	if (there && m->vector.encoder && cn_space_match(&m->space, &anchor, err) < 0)
+		return -1;
+	if (!there || !cn_space_same(&m->space, &anchor))
+		m->vector.field = m->pos_vector.field = -1;
+	if (m->pos_vector.field < 0)
+		return 0;
+	const struct cn_space positive = cn_vector_space(&m->pos_vector, m->in);
+
+	return cn_space_match(&anchor, &positive, err);
+}
+
 static int
 plan(struct measure *m, struct cn_err *err)
 {
@@ -170,14 +192,7 @@ plan(struct measure *m, struct cn_err *err)
 	if (find_vector(m, &m->vector, m->in, embed ? "x" : "z", err) < 0 ||
 	    find_vector(m, &m->pos_vector, m->in, embed ? "pos" : "pos_z", err) < 0)
 		return -1;
-	m->dim = m->vectors ? m->negz.dim : m->vector.field >= 0 ? m->vector.dim : 0;
-	if (m->vectors && m->vector.field >= 0 && embed && cn_negz_match(&m->negz, &m->vector, m->in, err) < 0)
-		return -1;
-	if (m->vectors && m->vector.field >= 0 && !cn_negz_fits(&m->negz, &m->vector, m->in))
-		m->vector.field = -1;
-	if (m->pos_vector.field >= 0 && (m->vector.field < 0 || m->pos_vector.dim != m->dim))
-		m->pos_vector.field = -1;
-	return 0;
+	return plan_space(m, err);
 }
 
 static int
@@ -199,12 +214,14 @@ read_bank(struct measure *m, struct cn_err *err)
 		keep.content = cn_schema_find(schema, "z");
 	if (err->code || find_vector(m, &m->bank_vector, reader, m->config->encoder ? "x" : "z", err) < 0)
 		return -1;
-	if (m->bank_vector.field >= 0 && m->vectors && cn_negz_match(&m->negz, &m->bank_vector, reader, err) < 0)
-		return -1;
-	if (m->bank_vector.field >= 0 && m->dim && m->bank_vector.dim != m->dim)
-		m->bank_vector.field = -1;
-	m->dim = m->bank_vector.field >= 0 ? m->bank_vector.dim : m->dim;
-	keep.vector = m->bank_vector.field >= 0 ? &m->bank_vector : NULL;
+	if (m->bank_vector.field >= 0) {
+		const struct cn_space space = cn_vector_space(&m->bank_vector, reader);
+
+		if (m->dim && cn_space_match(&m->space, &space, err) < 0)
+			return -1;
+		m->dim = space.dim;
+		keep.vector = &m->bank_vector;
+	}
 	m->banked = true;
 	m->contents = keep.content >= 0;
 	if (cn_bank_read(&m->bank, reader, &keep, err) < 0)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "nn/bank.h"
-#include "nn/origin.h"
 #include "tensor/dtype.h"
 #include "tensor/kernel.h"
 
@@ -55,37 +54,10 @@ cn_negz_need(const struct cn_negz *negz, struct cn_err *err)
 	return cn_encoder_check(negz->encoder, &one, file, err);
 }
 
-static const char *
-origin_of(const struct cn_vector *vector, const struct cn_reader *reader)
+struct cn_space
+cn_negz_space(const struct cn_negz *negz)
 {
-	return vector->encoder ? cn_origin_of_layer(vector->encoder, vector->layer) : cn_origin_of_field(cn_reader_meta(reader), "z");
-}
-
-static const char *
-own_origin(const struct cn_negz *negz)
-{
-	return negz->neg_z < 0 ? cn_origin_of_layer(negz->encoder, CN_ENCODER_HEAD) : cn_origin_of_field(cn_reader_meta(negz->in), "neg_z");
-}
-
-bool
-cn_negz_fits(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader)
-{
-	return negz->dim == vector->dim && !cn_origin_differ(own_origin(negz), origin_of(vector, reader));
-}
-
-int
-cn_negz_match(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader, struct cn_err *err)
-{
-	const char *file = cn_reader_name(negz->in), *other = vector->encoder ? "the encoder" : cn_reader_name(reader);
-
-	if (cn_negz_fits(negz, vector, reader))
-		return 0;
-	if (negz->dim != vector->dim)
-		return cn_err_set(err, CN_FAILED, "%s: vectors in 'neg_z' of %zu numbers, but those of %s have %zu; name the encoder of "
-			"both with -m", file, negz->dim, other, vector->dim);
-	return cn_err_set(err, CN_FAILED, "%s: vectors in 'neg_z' lie in the space of the %s, but those of %s in that of the %s; %s "
-		"cn-embed --layer %s", file, own_origin(negz), other, origin_of(vector, reader),
-		vector->encoder ? "leave out -m, and compare with what comes from" : "make these with", own_origin(negz));
+	return negz->neg_z < 0 ? cn_space_of_encoder(negz->encoder, CN_ENCODER_HEAD) : cn_space_of_field(negz->in, "neg_z");
 }
 
 int

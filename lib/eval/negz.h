@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "nn/encoder.h"
-#include "nn/vector.h"
+#include "nn/space.h"
 #include "stream/reader.h"
 
 struct cn_negz {
@@ -26,12 +26,8 @@ void cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder 
 /* Refuses negatives that the encoder was not trained on, or none at all.  0 or -1. */
 int cn_negz_need(const struct cn_negz *negz, struct cn_err *err);
 
-/*
- * Whether they lie in the space of vectors (z, or what an encoder makes) of reader; and the refusal, by name and remedy,
- * of those that do not: their length is another, or it is known that they are of another layer.  0 or -1.
- */
-bool cn_negz_fits(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader);
-int cn_negz_match(const struct cn_negz *negz, const struct cn_vector *vector, const struct cn_reader *reader, struct cn_err *err);
+/* The space they lie in: which vectors they can be compared with. */
+struct cn_space cn_negz_space(const struct cn_negz *negz);
 
 /* Vectors (rows of batch, k, dim), of any length; refuses what is not finite.  0 or -1. */
 int cn_negz_read(const struct cn_negz *negz, const struct cn_batch *batch, float *z, struct cn_err *err);

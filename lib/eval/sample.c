@@ -28,13 +28,15 @@ copy_labels(struct cn_sample *sample, const struct cn_batch *table, const char *
 }
 
 static int
-copy_vectors(struct cn_sample *sample, const struct cn_batch *table, const char *name, struct cn_err *err)
+copy_vectors(struct cn_sample *sample, const struct cn_batch *table, const struct cn_reader *reader, struct cn_err *err)
 {
+	const char *name = cn_reader_name(reader);
 	const int f = cn_schema_need(&table->schema, name, "z", CN_DTYPE_F32, 1, "make one with cn-embed", err);
 
 	if (f < 0)
 		return -1;
-	sample->d = table->schema.field[f].shape.dim[0];
+	sample->space = cn_space_of_field(reader, "z");
+	sample->d = sample->space.dim;
 	sample->z = cn_mem_array(sample->n + 1, sample->d * sizeof(*sample->z), err);
 	if (!sample->z)
 		return -1;
@@ -57,7 +59,7 @@ cn_sample_read(struct cn_sample *sample, struct cn_reader *reader, int labelled,
 	if (cn_table_read(&table, reader, keep, err) == 0) {
 		sample->n = table.rows;
 		const int id = cn_schema_find(&table.schema, "id");
-		if (copy_vectors(sample, &table, name, err) == 0 && labelled)
+		if (copy_vectors(sample, &table, reader, err) == 0 && labelled)
 			copy_labels(sample, &table, name, err);
 		if (!err->code && id >= 0 && table.schema.field[id].dtype == CN_DTYPE_U64) {
 			sample->id = cn_mem_array(sample->n + 1, sizeof(*sample->id), err);
@@ -70,17 +72,13 @@ cn_sample_read(struct cn_sample *sample, struct cn_reader *reader, int labelled,
 }
 
 int
-cn_sample_match(const struct cn_sample *train, const char *train_name, const struct cn_sample *test,
-	const char *test_name, struct cn_err *err)
+cn_sample_match(const struct cn_sample *train, const struct cn_sample *test, struct cn_err *err)
 {
 	if (err->code)
 		return -1;
 	if (!train->n || !test->n)
-		return cn_err_set(err, CN_FAILED, "%s: no rows to measure with", train->n ? test_name : train_name);
-	if (train->d != test->d)
-		return cn_err_set(err, CN_FAILED, "%s: vectors of %zu numbers, but those of %s have %zu; embed both with one "
-			"model", test_name, test->d, train_name, train->d);
-	return 0;
+		return cn_err_set(err, CN_FAILED, "%s: no rows to measure with", train->n ? test->space.file : train->space.file);
+	return cn_space_match(&test->space, &train->space, err);
 }
 
 void

@@ -9,7 +9,7 @@
 #include "base/banned.h"
 
 static const char *const word[] = { [CN_ENCODER_TRUNK] = "trunk", [CN_ENCODER_HEAD] = "head" };
-static const char *const fields[] = { "z", "neg_z" };
+static const char *const fields[] = { "z", "pos_z", "neg_z" };
 
 enum { KEY = CN_FIELD_NAME + sizeof ".layer" };
 
@@ -21,11 +21,17 @@ key_of(const char *field, char key[KEY])
 }
 
 const char *
-cn_origin_of_layer(const struct cn_encoder *encoder, enum cn_encoder_layer layer)
+cn_origin_of_model(const struct cn_meta *model, enum cn_encoder_layer layer)
 {
-	const char *head = cn_meta_get(cn_encoder_meta(encoder), "cn.head");
+	const char *head = cn_meta_get(model, "cn.head");
 
 	return head && *head ? word[layer] : NULL;
+}
+
+const char *
+cn_origin_of_layer(const struct cn_encoder *encoder, enum cn_encoder_layer layer)
+{
+	return cn_origin_of_model(cn_encoder_meta(encoder), layer);
 }
 
 const char *

@@ -1,7 +1,8 @@
 /*
- * origin - which layer of an encoder the vectors of a stream are from, as its metadata tell under z.layer and neg_z.layer.
+ * origin - which layer of an encoder the vectors of a stream are from, as its metadata tell under z.layer, pos_z.layer
+ * and neg_z.layer.
  *
- * Vectors of trunk and head may have one length, and still there is nothing to compare: who does asks here first.  An
+ * Vectors of trunk and head may have one length, and still there is nothing to compare; nn/space.h refuses it.  An
  * origin is "trunk" or "head"; NULL is one that is not known, or an encoder without head, where both are the same.
  */
 #ifndef CN_NN_ORIGIN_H
@@ -13,8 +14,9 @@
 #include "base/meta.h"
 #include "nn/encoder.h"
 
-/* Of what an encoder makes, and of what is in a field, z or neg_z. */
+/* Of what an encoder makes, or the model whose metadata these are; and of what is in a field, z, pos_z or neg_z. */
 const char *cn_origin_of_layer(const struct cn_encoder *encoder, enum cn_encoder_layer layer);
+const char *cn_origin_of_model(const struct cn_meta *model, enum cn_encoder_layer layer);
 const char *cn_origin_of_field(const struct cn_meta *meta, const char *field);
 
 /* Whether both are known, and not the same. */

@@ -30,6 +30,14 @@ cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const c
 	return cn_encoder_check(encoder, &schema->field[vector->field], file, err);
 }
 
+struct cn_space
+cn_vector_space(const struct cn_vector *vector, const struct cn_reader *reader)
+{
+	if (vector->encoder)
+		return cn_space_of_encoder(vector->encoder, vector->layer);
+	return cn_space_of_field(reader, cn_reader_schema(reader)->field[vector->field].name);
+}
+
 static int
 refuse_nonfinite(const struct cn_vector *vector, const struct cn_batch *batch, size_t at, struct cn_err *err)
 {

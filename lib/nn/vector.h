@@ -11,7 +11,9 @@
 
 #include "base/err.h"
 #include "nn/encoder.h"
+#include "nn/space.h"
 #include "stream/batch.h"
+#include "stream/reader.h"
 #include "stream/schema.h"
 
 struct cn_vector {
@@ -25,6 +27,9 @@ struct cn_vector {
 /* Looks for the field of that name: x or pos with an encoder, z or pos_z without.  Refuses, naming the remedy. */
 int cn_vector_init(struct cn_vector *vector, const struct cn_schema *schema, const char *file, const char *name,
 	struct cn_encoder *encoder, enum cn_encoder_layer layer, struct cn_err *err);
+
+/* Where they lie; of the vectors of a field, reader is the stream that has it. */
+struct cn_space cn_vector_space(const struct cn_vector *vector, const struct cn_reader *reader);
 
 /* Vectors (rows of batch, dim) of all rows; refuses numbers that are not finite, by file, field and row. */
 int cn_vector_read(const struct cn_vector *vector, const struct cn_batch *batch, float *z, struct cn_err *err);
