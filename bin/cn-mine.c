@@ -374,7 +374,7 @@ note(struct cn_meta *meta, const struct cn_mine_counts *n, struct cn_err *err)
 	}
 }
 
-/* Which layer the vectors are of that --emit z gives: that of -m, or what all banks say of theirs. */
+/* Which layer the vectors are of that --emit z gives: that of -m, or what all banks say of theirs, which is the same. */
 static const char *
 origin(const struct cn_miner_config *m, const struct cn_reader *in)
 {
@@ -382,11 +382,8 @@ origin(const struct cn_miner_config *m, const struct cn_reader *in)
 
 	if (m->encoder)
 		return cn_origin_of_layer(m->encoder, CN_ENCODER_HEAD);
-	for (size_t i = 1; i < m->banks; i++) {
-		const char *other = cn_origin_of_field(cn_reader_meta(m->bank[i]), "z");
-
-		origin = other && !cn_origin_differ(origin, other) ? origin : NULL;
-	}
+	for (size_t i = 1; i < m->banks && origin; i++)
+		origin = cn_origin_of_field(cn_reader_meta(m->bank[i]), "z");
 	return origin;
 }
 

@@ -47,7 +47,7 @@ needs_vectors(const struct cn_miner_config *c)
 }
 
 static int
-plan_bank_vector(struct cn_mine_fields *f, struct cn_mine_bank *bank, const struct cn_miner_config *c, struct cn_err *err)
+plan_bank_vector(struct cn_mine_bank *bank, const struct cn_miner_config *c, struct cn_err *err)
 {
 	if (cn_vector_init(&bank->vector, bank->schema, bank->file, c->encoder ? "x" : "z", c->encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
@@ -55,10 +55,22 @@ plan_bank_vector(struct cn_mine_fields *f, struct cn_mine_bank *bank, const stru
 	bank->keep.later = c->follows && !c->batch;
 	if (bank->keep.later)
 		bank->keep.value = bank->vector.field;
-	if (f->vector.dim != bank->vector.dim)
-		return cn_err_set(err, CN_FAILED, "%s has vectors of %zu numbers and %s of %zu; embed both with one model",
-			f->file, f->vector.dim, bank->file, bank->vector.dim);
 	return 0;
+}
+
+/* What is compared with each other lies in one space: rows, their positives, and those of all banks. */
+static int
+check_spaces(const struct cn_mine_fields *f, const struct cn_miner_config *c, struct cn_err *err)
+{
+	struct cn_space space[CN_SPANS + 2];
+	size_t n = 0;
+
+	space[n++] = cn_vector_space(&f->vector, f->reader);
+	if (f->pos.field >= 0)
+		space[n++] = cn_vector_space(&f->pos, f->reader);
+	for (size_t b = 0; b < c->banks; b++)
+		space[n++] = cn_vector_space(&f->bank[b].vector, c->bank[b]);
+	return cn_space_match_all(space, n, err);
 }
 
 /* The field of the positive, if there is one fit to be compared. */
@@ -71,9 +83,6 @@ plan_positive_field(struct cn_mine_fields *f, const struct cn_miner_config *c, s
 	if (at >= 0 && (!c->encoder || same_type(f->in, at, f->in, f->vector.field)) &&
 	    cn_vector_init(&f->pos, f->in, f->file, pos, c->encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
-	if (f->pos.field >= 0 && f->pos.dim != f->vector.dim)
-		return cn_err_set(err, CN_FAILED, "%s: field 'pos_z' has %zu numbers and 'z' %zu; embed both with one model",
-			f->file, f->pos.dim, f->vector.dim);
 	return 0;
 }
 
@@ -117,9 +126,9 @@ plan_vectors(struct cn_mine_fields *f, const struct cn_miner_config *c, struct c
 	if (cn_vector_init(&f->vector, f->in, f->file, c->encoder ? "x" : "z", c->encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
 	for (size_t b = 0; b < f->banks; b++)
-		if (plan_bank_vector(f, f->bank + b, c, err) < 0)
+		if (plan_bank_vector(f->bank + b, c, err) < 0)
 			return -1;
-	return plan_positive(f, c, err);
+	return plan_positive(f, c, err) < 0 ? -1 : check_spaces(f, c, err);
 }
 
 /* A scalar both sides must have; returns the input's. */
@@ -241,7 +250,7 @@ cn_mine_fields_init(struct cn_mine_fields *f, const struct cn_miner_config *c, s
 {
 	static const char unlabelled[] = "import labels, or leave out --label-aware and --positive label";
 
-	*f = (struct cn_mine_fields){ .in = cn_reader_schema(in), .file = cn_reader_name(in), .label = -1, .group = -1,
+	*f = (struct cn_mine_fields){ .reader = in, .in = cn_reader_schema(in), .file = cn_reader_name(in), .label = -1, .group = -1,
 		.content = -1, .pos_content = -1, .banks = c->batch ? 1 : c->banks, .positive = c->positive };
 	for (size_t b = 0; b < f->banks; b++) {
 		f->bank[b].schema = c->batch ? f->in : cn_reader_schema(c->bank[b]);

@@ -13,6 +13,7 @@ struct cn_mine_bank {
 };
 
 struct cn_mine_fields {
+	const struct cn_reader *reader;		/* of the input, with its schema and name */
 	const struct cn_schema *in;
 	const char *file;
 	int id, epoch, label, group, content, pos_content;	/* of the input; -1 = not there or not needed */

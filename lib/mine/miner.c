@@ -103,6 +103,8 @@ cn_miner_renew(struct cn_miner *m, struct cn_err *err)
 static int
 read_guides(struct cn_miner *m, struct cn_err *err)
 {
+	struct cn_space space[CN_MINER_GUIDES];
+
 	for (size_t i = 0; i < m->config.guides && !err->code; i++) {
 		struct cn_reader *reader = m->config.guide_stream[i];
 		const struct cn_schema *schema = cn_reader_schema(reader);
@@ -113,9 +115,9 @@ read_guides(struct cn_miner *m, struct cn_err *err)
 		keep.id = cn_schema_need(schema, cn_reader_name(reader), "id", CN_DTYPE_U64, 0, "a guide is asked by id", err);
 		if (err->code || cn_vector_init(&vector, schema, cn_reader_name(reader), "z", NULL, CN_ENCODER_HEAD, err) < 0)
 			return -1;
-		if (m->guide_bank.rows && m->guide_bank.dim != vector.dim)
-			return cn_err_set(err, CN_FAILED, "%s has vectors of %zu numbers, the guide before it of %zu; embed both with one model",
-				cn_reader_name(reader), vector.dim, m->guide_bank.dim);
+		space[i] = cn_vector_space(&vector, reader);
+		if (cn_space_match_all(space, i + 1, err) < 0)
+			return -1;
 		keep.vector = &vector;
 		cn_bank_read(&m->guide_bank, reader, &keep, err);
 	}

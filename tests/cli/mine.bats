@@ -506,3 +506,22 @@ together() {
 	ok 'cn-info --make m | grep "^m:"'
 	[ "$output" = 'm: z.cns known.tsv' ]
 }
+
+@test "mine: vectors of two layers are not compared, whoever brings them" {
+	layers
+	column head.cns id -t u8 -w8 | awk '{ print $1 "\t" ($1 + 1) % 200 }' >known
+	while IFS=@ read -r words a b of; do
+		refuses 1 "cn-mine -q --k 3 $words -o no" "vectors in 'z' lie in the space of the $of, but those in $b"
+		[[ $stderr == *": $a: "*"; make these with cn-embed --layer $of" ]] && [ ! -e no ] || { echo "$stderr"; return 1; }
+	done <<-EOF
+		--bank trunk.cns head.cns@head.cns@'z' of trunk.cns in that of the trunk@head
+		--bank head.cns trunk.cns@trunk.cns@'z' of head.cns in that of the head@trunk
+		--bank head.cns --bank trunk.cns unknown.cns@head.cns@'z' of trunk.cns in that of the trunk@head
+		--bank unknown.cns mixed.cns@mixed.cns@'pos_z' of mixed.cns in that of the trunk@head
+		--strategy random --emit z --bank trunk.cns head.cns@head.cns@'z' of trunk.cns in that of the trunk@head
+		--known known --guide trunk.cns --guide head.cns --bank head.cns head.cns@trunk.cns@'z' of head.cns in that of the head@trunk
+	EOF
+	ok 'cn-mine -q --k 3 --bank head.cns head.cns -o h && cn-mine -q --k 3 --bank unknown.cns head.cns -o u && cn-mine -q --k 3 --bank head.cns unknown.cns -o v'
+	for f in u v; do cmp <(column h neg_id -t u8 -w24) <(column $f neg_id -t u8 -w24); done
+	ok "cn-mine -q --k 3 --strategy random --bank trunk.cns head.cns && cn-mine -q --k 3 -m $CN_FIXTURES/model.safetensors --bank trunk.cns mixed.cns"
+}
