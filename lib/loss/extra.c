@@ -100,7 +100,7 @@ find(struct cn_extra_source *s, const struct cn_schema *schema, const char *name
 }
 
 static int
-check_fields(struct cn_extra_source *s, const struct cn_schema *schema, const struct cn_field *x, size_t dim, struct cn_err *err)
+check_fields(struct cn_extra_source *s, const struct cn_schema *schema, const struct cn_field *x, struct cn_err *err)
 {
 	const struct cn_shape shape = cn_shape_stack(1, &x->shape);
 
@@ -119,10 +119,24 @@ check_fields(struct cn_extra_source *s, const struct cn_schema *schema, const st
 		if (!cn_shape_equal(&schema->field[s->neg].shape, &want))
 			return cn_err_set(err, CN_FAILED, "%s: field 'neg' does not hold samples of the shape of 'x'", s->name);
 	}
-	if (s->neg_z >= 0 && schema->field[s->neg_z].shape.dim[1] != dim)
-		return cn_err_set(err, CN_FAILED, "%s: field 'neg_z' has vectors of %u numbers, but the head puts out %zu; "
-			"make them with a model of the same head", s->name, schema->field[s->neg_z].shape.dim[1], dim);
 	return 0;
+}
+
+/* Vectors are compared with what the head puts out. */
+static int
+check_space(const struct cn_extra_source *s, const struct cn_reader *in, const struct cn_space *head, struct cn_err *err)
+{
+	if (s->neg_z < 0)
+		return 0;
+	const struct cn_space space = cn_space_of_field(in, "neg_z");
+
+	if (cn_space_same(&space, head))
+		return 0;
+	if (space.dim != head->dim)
+		return cn_err_set(err, CN_FAILED, "%s: field 'neg_z' has vectors of %zu numbers, but the head puts out %zu; "
+			"make them with a model of the same head", s->name, space.dim, head->dim);
+	return cn_err_set(err, CN_FAILED, "%s: field 'neg_z' has vectors of the %s, but is compared with what the %s puts out; "
+		"make them with cn-gen -m, or from vectors of cn-embed --layer %s", s->name, space.layer, head->layer, head->layer);
 }
 
 static int
@@ -155,7 +169,7 @@ allocate(struct cn_extra *extra, size_t rows, struct cn_err *err)
 }
 
 int
-cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_reader *bank, size_t rows, size_t dim,
+cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_reader *bank, size_t rows, const struct cn_space *head,
 	struct cn_err *err)
 {
 	const struct cn_schema *schema = cn_reader_schema(in);
@@ -170,8 +184,8 @@ cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_read
 		return -1;
 	s->name = cn_reader_name(in);
 	s->bytes = cn_field_bytes(&schema->field[x]);
-	if (check_fields(s, schema, &schema->field[x], dim, err) != 0 || check_bank(s, bank, err) != 0
-	    || (bank && read_bank(s, &schema->field[x], bank, err) != 0))
+	if (check_fields(s, schema, &schema->field[x], err) != 0 || check_bank(s, bank, err) != 0
+	    || check_space(s, in, head, err) != 0 || (bank && read_bank(s, &schema->field[x], bank, err) != 0))
 		return -1;
 	extra->slots = s->k + s->k_z;
 	return allocate(extra, rows, err);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "nn/space.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
 
@@ -30,10 +31,10 @@ struct cn_extra {
 };
 
 /*
- * Prepares for batches of rows rows from in, with a head of width dim.  bank (NULL = none) is read whole.
- * Refuses fields of the wrong type, neg_id without neg or bank, and a bank that nothing refers to.  0 or -1.
+ * Prepares for batches of rows rows from in, with a head whose vectors lie in that space.  bank (NULL = none) is read whole.
+ * Refuses fields of the wrong type, neg_z of another space, neg_id without neg or bank, and a bank that nothing refers to.  0 or -1.
  */
-int cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_reader *bank, size_t rows, size_t dim,
+int cn_extra_init(struct cn_extra *extra, const struct cn_reader *in, struct cn_reader *bank, size_t rows, const struct cn_space *head,
 	struct cn_err *err);
 
 /* Fills the part "of the batch"; refuses an id that is not in the bank, and weights that are not numbers >= 0.  0 or -1. */

@@ -7,6 +7,7 @@
 #include "loss/extra.h"
 #include "loss/trainer.h"
 #include "nn/model.h"
+#include "nn/origin.h"
 
 #include "base/banned.h"
 
@@ -153,7 +154,9 @@ make_room(struct cn_trainer *t, struct cn_err *err)
 {
 	const size_t rows = t->config.batch;
 
-	if (cn_extra_init(&t->extra, t->in, t->bank, rows, t->dim, err) != 0)
+	const struct cn_space head = { .layer = cn_origin_of_model(cn_model_meta(t->model), CN_ENCODER_HEAD), .dim = t->dim };
+
+	if (cn_extra_init(&t->extra, t->in, t->bank, rows, &head, err) != 0)
 		return -1;
 	const struct cn_batch *bank = cn_extra_bank(&t->extra);
 	const size_t samples = 2 * rows + t->extra.samples_max, vectors = samples + t->extra.vectors_max;

@@ -542,3 +542,15 @@ a = n.random.RandomState(1).randn(60, 20).astype("f4"); n.save("right.npy", a); 
 	refuses 2 "cn-train $arch --bank $CN_FIXTURES/demo.cns -o m.safetensors $CN_FIXTURES/demo.cns" 'leave out --bank'
 	[ ! -e m.safetensors ]
 }
+
+@test "train: vectors of the trunk are no negatives for the head" {
+	m=$CN_FIXTURES/model.safetensors
+	layers
+	ok 'for of in trunk head; do cn-gen -q --method mix --k 3 $of.cns -o $of.neg || exit; done && cn-cat --rename neg_z=v trunk.neg | cn-cat --rename v=neg_z -o unknown.neg'
+	for words in "--init $m" "--arch 'conv:8 gap' --head linear:16"; do
+		refuses 1 "cn-train -q $words --batch 50 -o no trunk.neg" "trunk.neg: field 'neg_z' has vectors of the trunk, but is compared with what the head puts out; make them with cn-gen -m, or from vectors of cn-embed --layer head"
+		[ ! -e no ]
+		ok "cn-train -q $words --batch 50 -o head.out head.neg && cn-train -q $words --batch 50 -o unknown.out unknown.neg"
+	done
+	ok "cn-train -q --arch 'flatten linear:16' --head '' --batch 50 -o bare.out trunk.neg && cn-train -q --arch 'flatten linear:16' --batch 50 -o bare.out head.neg"
+}
