@@ -40,16 +40,26 @@ find_vectors(struct cn_rounds *r, struct cn_err *err)
 	if (cn_vector_init(&r->vector, schema, file, embed ? "x" : "z", r->config.encoder, CN_ENCODER_HEAD, err) < 0 ||
 	    cn_vector_init(&r->pos_vector, schema, file, embed ? "pos" : "pos_z", r->config.encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
-	const size_t dim = r->round.dim = r->vector.dim;
-	if (r->pos_vector.dim != dim)
-		return cn_err_set(err, CN_FAILED, "%s: field 'pos_z' has %zu numbers and 'z' %zu; embed both with one model",
-			file, r->pos_vector.dim, dim);
+	const struct cn_space own = cn_vector_space(&r->vector, r->in), positive = cn_vector_space(&r->pos_vector, r->in);
+	const size_t dim = r->round.dim = own.dim;
+
+	if (cn_space_match(&own, &positive, err) < 0)
+		return -1;
 	if (dim < 2 || dim > 65536)
 		return cn_err_set(err, CN_FAILED, "%s: vectors of %zu numbers; negatives are made of 2 to 65536", file, dim);
 	return 0;
 }
 
-/* Negatives the rows come with, if they can be compared: vectors of this width, or samples and an encoder. */
+/* Whether the vectors the rows come with can be compared with theirs. */
+static bool
+comparable(const struct cn_rounds *r)
+{
+	const struct cn_space own = cn_vector_space(&r->vector, r->in), mined = cn_space_of_field(r->in, "neg_z");
+
+	return cn_space_same(&own, &mined);
+}
+
+/* Negatives the rows come with, if they can be compared: vectors of this space, or samples and an encoder. */
 static void
 find_mined(struct cn_rounds *r)
 {
@@ -61,7 +71,7 @@ find_mined(struct cn_rounds *r)
 	r->neg = r->neg_id = r->neg_z = -1;
 	if (r->config.mined == 0)
 		return;
-	if (z >= 0 && !r->config.by_value && schema->field[z].shape.dim[1] == r->round.dim) {
+	if (z >= 0 && !r->config.by_value && comparable(r)) {
 		r->neg_z = z;
 		r->kept = schema->field[z].shape.dim[0];
 	} else if (value >= 0 && r->config.encoder && schema->field[value].shape.rank > 0) {

@@ -467,3 +467,18 @@ open("state", "wb").write(b)'
 	refuses 3 "cn-gen $quick -m $CN_FIXTURES/model.safetensors cut.cns -o g" 'cut.cns'
 	[ ! -e g ]
 }
+
+@test "gen: what came with a row is of use only where it lies in the space that is worked in" {
+	layers
+	refuses 1 'cn-gen -q --method mix -o no mixed.cns' "mixed.cns: vectors in 'z' lie in the space of the head, but those in 'pos_z' of mixed.cns in that of the trunk; make these with cn-embed --layer head"
+	[ ! -e no ]
+	ok 'cn-mine -q --k 3 --emit z --bank trunk.cns trunk.cns -o mined.cns && cn-cat --fields id,x,pos,label,z,pos_z mined.cns -o none.cns'
+	for words in "-m $CN_FIXTURES/model.safetensors" ''; do
+		for file in mined none; do
+			ok "cn-gen -q --method mix --mined 3 --hardest 1 --k 2 $words $file.cns -o $file.out"
+			cn-export npy --field neg_z $file.out >$file.npy
+		done
+		[ -n "$words" ] && same mined.npy none.npy
+	done
+	run ! cmp -s mined.npy none.npy
+}
