@@ -69,7 +69,7 @@ enter(struct cn_step *step, struct cn_splice *splice, struct cn_err *err)
 		cn_reader_seek(step->in, splice->config.skip, err);
 }
 
-/* The metadata of all inputs; of which layer vectors are only where all say the same of them. */
+/* The metadata of all inputs, where they do not contradict each other; of which layer vectors are only where all say it. */
 static void
 merge_meta(struct cn_step *step, const struct cn_texts *rename, struct cn_reader **other, size_t n, struct cn_err *err)
 {
@@ -77,6 +77,8 @@ merge_meta(struct cn_step *step, const struct cn_texts *rename, struct cn_reader
 
 	for (size_t i = 0; i < n; i++)
 		cn_meta_merge(meta, cn_reader_meta(other[i]), err);
+	for (size_t i = 0; i < n; i++)
+		cn_meta_agree(meta, cn_reader_meta(other[i]));
 	for (size_t i = 0; i <= n; i++)
 		cn_origin_join(meta, cn_reader_meta(i ? other[i - 1] : step->in));
 	for (size_t i = 0; i < rename->n; i++)

@@ -136,6 +136,19 @@ cn_meta_remove(struct cn_meta *meta, const char *key)
 }
 
 void
+cn_meta_agree(struct cn_meta *meta, const struct cn_meta *other)
+{
+	for (size_t i = 0; i < other->n; i++) {
+		const struct cn_pair *pair = &other->pair[i];
+		int found;
+		const size_t at = place(meta, pair->key, &found);
+
+		if (found && (meta->pair[at].size != pair->size || memcmp(meta->pair[at].value, pair->value, pair->size) != 0))
+			cn_meta_remove(meta, pair->key);
+	}
+}
+
+void
 cn_meta_release(struct cn_meta *meta)
 {
 	for (size_t i = 0; i < meta->n; i++)

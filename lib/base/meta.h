@@ -36,6 +36,9 @@ const char *cn_meta_get(const struct cn_meta *meta, const char *key);
 /* Adds every pair of from that to does not have yet. */
 int cn_meta_merge(struct cn_meta *to, const struct cn_meta *from, struct cn_err *err);
 
+/* Takes out of meta what other says otherwise. */
+void cn_meta_agree(struct cn_meta *meta, const struct cn_meta *other);
+
 void cn_meta_remove(struct cn_meta *meta, const char *key);
 void cn_meta_release(struct cn_meta *meta);
 

@@ -87,3 +87,17 @@ root() {
 	refuses 1 "cn-cat $d >/dev/full" 'No space left on device'
 	[ ! -e a ]
 }
+
+@test "cat: of joined streams the metadata say what all of them say, or what none denies" {
+	z=$CN_FIXTURES/z.cns
+	ok "cn-export npy --field z $z -o z.npy && cn-import npy --field z z.npy -o npy.cns && cn-cat --fields id,z $z -o z.cns"
+	ok "cn-augment --epochs 2 $CN_FIXTURES/demo.cns -o a && cn-augment --epochs 2 $CN_FIXTURES/demo-test.cns -o b"
+	notes '[a-z.]*' <<-EOF
+		cn-cat z.cns z.cns@source.format = demo,source.version = 1,z.layer = trunk
+		cn-cat z.cns npy.cns@source.version = 1
+		cn-cat npy.cns z.cns@source.version = 1
+		cn-cat npy.cns npy.cns@source.format = npy
+		cn-cat a a@epoch.rows = 200,source.format = demo,source.version = 1
+		cn-cat a b@source.format = demo,source.version = 1
+	EOF
+}

@@ -74,6 +74,9 @@ test_meta(void)
 		"merging adds only what is new");
 	cn_meta_remove(&meta, "b");
 	TAP_OK(meta.n == 3 && !cn_meta_get(&meta, "b"), "removing");
+	cn_meta_set_bytes(&other, "c", "\0zz", 3, &err);
+	cn_meta_agree(&meta, &other);
+	TAP_OK(meta.n == 2 && !cn_meta_get(&meta, "c") && cn_meta_get(&meta, "a") && cn_meta_get(&meta, "d"), "what another list denies goes");
 	cn_meta_release(&meta);
 	cn_meta_release(&other);
 }
