@@ -137,27 +137,25 @@ write_file(const char *path, const struct cn_letter *letter, int *lock, struct c
 
 /* What is left of an earlier training must be gone before a follower may look for it. */
 static int
-clear(struct target *t, unsigned long long number, struct cn_err *err)
+clear(struct target *t, uint64_t number, struct cn_err *err)
 {
-	char path[4200];
+	char path[CN_SNAPSHOT_PATH];
 
-	snprintf(path, sizeof path, "%s.%llu", t->path, number);
-	if (unlink(path) == 0 || errno == ENOENT)
+	if (unlink(cn_snapshot_path(path, t->path, number)) == 0 || errno == ENOENT)
 		return 0;
 	return cn_err_errno(err, "cannot remove %s", path);
 }
 
 static int
-put_file(struct target *t, const struct cn_letter *letter, unsigned long long number)
+put_file(struct target *t, const struct cn_letter *letter, uint64_t number)
 {
-	char path[4200];
+	char path[CN_SNAPSHOT_PATH];
 
 	if (letter->kind != SNAPSHOT)
 		return write_file(t->path, letter, letter->kind == ANNOUNCEMENT ? &t->fd : NULL, &t->err);
 	if (clear(t, number + 1, &t->err) != 0)
 		return -1;
-	snprintf(path, sizeof path, "%s.%llu", t->path, number);
-	return write_file(path, letter, NULL, &t->err);
+	return write_file(cn_snapshot_path(path, t->path, number), letter, NULL, &t->err);
 }
 
 /* ---- a thread ---- */
@@ -167,7 +165,7 @@ work(void *context)
 {
 	struct target *t = context;
 	struct cn_letter letter;
-	unsigned long long number = 0;
+	uint64_t number = 0;
 	sigset_t before;
 	int done = 0;
 

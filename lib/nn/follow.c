@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -183,40 +182,40 @@ read_file(struct cn_follow *f, const char *path, struct cn_letter *letter)
 	return cn_err_set(&f->err, CN_FAILED, "%s: cannot read all of it", path);
 }
 
-/* How many snapshots there are, as the announcement says that takes the place of the first one at an end in order; or -1. */
-static long long
-count_published(struct cn_follow *f)
+/* How many snapshots there are, as the announcement says that takes the place of the first one at an end in order.  0 or -1. */
+static int
+count_published(struct cn_follow *f, uint64_t *count)
 {
 	struct cn_weights announcement = { 0 };
 	struct cn_err err = { 0 };
-	uint64_t count;
-	const bool ended = cn_safetensors_read(f->path, &announcement, &err) == 0
-		&& cn_snapshot_number(&announcement.meta, "cn.snapshots", f->path, &count, &err) == 0;
 
+	if (cn_safetensors_read(f->path, &announcement, &err) == 0)
+		cn_snapshot_number(&announcement.meta, "cn.snapshots", f->path, count, &err);
 	cn_weights_release(&announcement);
-	return ended && count < INT64_MAX ? (long long)count : -1;
+	return err.code ? -1 : 0;
 }
 
-/* Snapshot i is not there, and the training is over: 0 where it ended in order before it, -1. */
+/* Snapshot i is not there, at path, and the training is over: 0 where it ended in order before it, -1. */
 static int
-end_of_files(struct cn_follow *f, long long i)
+end_of_files(struct cn_follow *f, const char *path, uint64_t i)
 {
-	const long long count = count_published(f);
+	uint64_t count;
 
-	if (count < 0)
+	if (count_published(f, &count) < 0)
 		return cn_err_set(&f->err, CN_INCOMPLETE, "%s: the training that publishes there has failed or was killed", f->path);
 	if (i < count)
-		return cn_err_set(&f->err, CN_FAILED, "%s.%lld is missing of %lld snapshots; put it back, or train again", f->path, i, count);
+		return cn_err_set(&f->err, CN_FAILED, "%s is missing of %llu snapshots; put it back, or train again", path,
+			(unsigned long long)count);
 	return 0;
 }
 
 /* Waits for snapshot i while the lock on the announcement tells that the training lives: 1, 0 at the end, -1. */
 static int
-await_file(struct cn_follow *f, int lock, long long i, struct cn_letter *letter)
+await_file(struct cn_follow *f, int lock, uint64_t i, struct cn_letter *letter)
 {
-	char path[4200];
+	char path[CN_SNAPSHOT_PATH];
 
-	snprintf(path, sizeof path, "%s.%lld", f->path, i);
+	cn_snapshot_path(path, f->path, i);
 	for (;;) {
 		const bool dead = flock(lock, LOCK_SH | LOCK_NB) == 0;
 		const int got = read_file(f, path, letter);
@@ -226,7 +225,7 @@ await_file(struct cn_follow *f, int lock, long long i, struct cn_letter *letter)
 		if (got != 0)
 			return got;
 		if (dead)
-			return end_of_files(f, i);
+			return end_of_files(f, path, i);
 		if (await(f, -1) != 0)
 			return -1;
 	}
@@ -241,7 +240,7 @@ read_files(struct cn_follow *f)
 	if (lock < 0)
 		cn_err_errno(&f->err, "cannot open '%s'", f->path);
 	else if (read_file(f, f->path, &letter) > 0 && cn_queue_put(f->queue, &letter))
-		for (long long i = 0; await_file(f, lock, i, &letter) > 0 && cn_queue_put(f->queue, &letter); i++)
+		for (uint64_t i = 0; await_file(f, lock, i, &letter) > 0 && cn_queue_put(f->queue, &letter); i++)
 			;
 	if (lock >= 0)
 		close(lock);
@@ -383,15 +382,14 @@ cn_follow_next(struct cn_follow *f, struct cn_err *err)
 	const uint64_t due = f->asked > f->lag ? f->asked - f->lag : 0;
 	struct cn_weights weights = { 0 };
 	uint64_t number;
-	char file[4200];
-	const char *name = f->fifo ? f->path : file;
+	char path[CN_SNAPSHOT_PATH];
+	const char *name = f->fifo ? f->path : cn_snapshot_path(path, f->path, f->taken);
 
 	if (err->code)
 		return -1;
 	f->asked++;
 	if (due < f->taken)
 		return CN_FOLLOW_SAME;
-	snprintf(file, sizeof file, "%s.%llu", f->path, (unsigned long long)f->taken);
 	const int got = take(f, name, &weights, err);
 
 	if (got > 0 && check_every(f, name, &weights, err) == 0

@@ -1,6 +1,7 @@
 /* snapshot - what is written before and into a model that is published. */
 #include "nn/snapshot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,13 @@ cn_snapshot_number(const struct cn_meta *meta, const char *key, const char *name
 		return cn_err_set(err, CN_FAILED, "%s: nothing that cn-train published: no %s in its metadata", name, key);
 	*number = strtoull(text, NULL, 10);
 	return 0;
+}
+
+const char *
+cn_snapshot_path(char path[CN_SNAPSHOT_PATH], const char *base, uint64_t number)
+{
+	snprintf(path, CN_SNAPSHOT_PATH, "%s.%llu", base, (unsigned long long)number);
+	return path;
 }
 
 void

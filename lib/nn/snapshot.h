@@ -26,6 +26,7 @@
 #include "base/meta.h"
 
 #define CN_SNAPSHOT_HEAD 48
+#define CN_SNAPSHOT_PATH 4200	/* bytes for the name of a file */
 
 struct cn_snapshot {
 	uint64_t number, every;
@@ -36,6 +37,9 @@ int cn_snapshot_describe(const struct cn_snapshot *snapshot, struct cn_meta *to,
 
 /* A number of the metadata, as cn.snapshot; 0 or -1 where it is missing or none, which name says so. */
 int cn_snapshot_number(const struct cn_meta *meta, const char *key, const char *name, uint64_t *number, struct cn_err *err);
+
+/* Where snapshot number is, of those published as base: "base.number".  Returns path. */
+const char *cn_snapshot_path(char path[CN_SNAPSHOT_PATH], const char *base, uint64_t number);
 
 /* The head of a file; size 0 makes the end mark. */
 void cn_snapshot_put_head(const void *file, size_t size, unsigned char head[CN_SNAPSHOT_HEAD]);
