@@ -334,6 +334,19 @@ make(void *self, const struct cn_round *round, size_t from, size_t to, const str
 	cn_pool_run(job.a->config.pool, to - from, make_row, &job);
 }
 
+/* What cannot be divided by its length would become nothing. */
+static void
+check_bank(const struct cn_adversary *a, struct cn_state *state)
+{
+	for (size_t n = 0; n < a->filled; n++) {
+		const float *w = a->bank + n * a->wide;
+
+		if (!isfinite(cn_kernel_dot(w, w, a->config.dim)))
+			cn_err_set(state->err, CN_FAILED, "%s: vector %zu of 'bank.vectors' is too long to have a direction; take another --state",
+				state->path, n);
+	}
+}
+
 static void
 keep(void *self, struct cn_state *state)
 {
@@ -345,6 +358,8 @@ keep(void *self, struct cn_state *state)
 	cn_state_ids(state, "bank.origin", a->origin, a->size);
 	cn_state_count(state, "bank.filled", &filled);
 	a->filled = filled < a->size ? (size_t)filled : a->size;
+	if (state->back)
+		check_bank(a, state);
 }
 
 const struct cn_method_kind cn_adversary_kind = {

@@ -1,4 +1,5 @@
 /* generator - a round is looked at, learned from, given its negatives, and written. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -229,16 +230,29 @@ put_column(struct cn_generator *g, const char *name, const void *values, size_t 
 	memcpy(g->out.column[cn_schema_find(&g->out_schema, name)], values, bytes);
 }
 
+/* Whether a negative is one; of a vector that was too long to be measured, and then brought to unit length, nothing is left. */
+static bool
+is_sound(const struct cn_generator *g, size_t i)
+{
+	const float *vector = g->made.vector + i * g->made.dim, square = cn_kernel_dot(vector, vector, g->made.dim);
+	const bool generated = !g->made.sample && (g->made.rule[i] == CN_MADE_GENERATED || g->made.rule[i] == CN_MADE_AGAIN);
+
+	return isfinite(square) && (square > 0 || !generated);
+}
+
 /* A state that was damaged, or a network that has run away, is noticed here, before anything of it is written or kept. */
 static int
 check(const struct cn_generator *g, const struct cn_round *round, struct cn_err *err)
 {
-	const size_t n = round->rows * g->made.k * g->made.dim, bad = cn_dtype_find_nonfinite(CN_DTYPE_F32, g->made.vector, n);
+	const size_t n = round->rows * g->made.k;
+	size_t i = 0;
 
-	if (bad == n)
+	while (i < n && is_sound(g, i))
+		i++;
+	if (i == n)
 		return 0;
 	return cn_err_set(err, CN_FAILED, "row %llu: the negatives that --method %s makes are not finite; take another --state, or a lower "
-		"--lr", (unsigned long long)(cn_rounds_batch(g->rounds)->first_row + bad / g->made.dim / g->made.k), g->config.kind->word);
+		"--lr", (unsigned long long)(cn_rounds_batch(g->rounds)->first_row + i / g->made.k), g->config.kind->word);
 }
 
 static int

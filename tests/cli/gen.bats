@@ -338,17 +338,38 @@ print(q.dtype, (q <= 0).all() and (q[r == 9] < 0).mean() > .9, (q[r != 9] == 0).
 	[ "$(echo state*)" = state ]
 }
 
+# damage TENSOR VALUE: all numbers of that tensor of the state become this one.
+damage() {
+	/usr/bin/python3 -c 'import json, struct, sys
+b = bytearray(open("state", "rb").read())
+n, = struct.unpack("<Q", b[:8])
+first, end = json.loads(b[8:8 + n])[sys.argv[1]]["data_offsets"]
+b[8 + n + first:8 + n + end] = struct.pack("<f", float(sys.argv[2])) * ((end - first) // 4)
+open("state", "wb").write(b)' "$@"
+	cp state before
+}
+
 @test "gen: negatives that are not finite are an error, and no state is kept of it" {
 	[ -x /usr/bin/python3 ] || skip 'no python here'
 	ok "cn-gen $quick -n 128 --state state $(z) -o g"
-	/usr/bin/python3 -c 'import json, struct
-b = bytearray(open("state", "rb").read())
-n, = struct.unpack("<Q", b[:8])
-first, end = json.loads(b[8:8 + n])["generator.square"]["data_offsets"]
-b[8 + n + first:8 + n + end] = struct.pack("<f", -1) * ((end - first) // 4)
-open("state", "wb").write(b)'
-	cp state before
+	damage generator.square -1
 	refuses 1 "cn-gen $quick --state state $(z) -o n" 'row 0: the negatives that --method gan makes are not finite'
+	same state before
+	[ ! -e n ]
+}
+
+@test "gen: of vectors too long to be measured nothing would be left, and they are refused" {
+	[ -x /usr/bin/python3 ] || skip 'no python here'
+	for way in 'gan --latent-norm 0' daml; do
+		rm -f state
+		ok "cn-gen --method $way $quick -n 128 --state state $(z) -o g"
+		damage generator.weights 1e6
+		refuses 1 "cn-gen --method $way --round 64 --state state --freeze $(z) -o n" "the negatives that --method ${way%% *} makes are not finite"
+	done
+	rm state
+	ok "cn-gen --method adversary $quick -n 128 --state state $(z) -o g"
+	damage bank.vectors 3e38
+	refuses 1 "cn-gen --method adversary $quick --state state $(z) -o n" "state: vector 0 of 'bank.vectors' is too long to have a direction"
 	same state before
 	[ ! -e n ]
 }
