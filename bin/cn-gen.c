@@ -85,6 +85,18 @@ static const struct cn_tool tool = {
 	.common = offsetof(struct config, common), .refuse = cn_writer_refuse_usage, .chooser = "method",
 };
 
+/* A run, and what it has opened. */
+struct job {
+	const struct config *c;
+	struct cn_step step;
+	struct cn_encoder *model;	/* of --model */
+	struct cn_follow *follow;
+	struct cn_encoder *encoder;	/* in use: one of these two's, or NULL */
+	struct cn_generator *generator;
+	struct cn_meta settings;	/* that a state depends on */
+	struct cn_output *state, *log;
+};
+
 /* Whether samples are made. */
 static bool
 by_value(const struct config *c)
@@ -93,12 +105,14 @@ by_value(const struct config *c)
 }
 
 static struct cn_generator_config
-generator_config(const struct config *c, struct cn_encoder *encoder, struct cn_output *log, struct cn_pool *pool)
+generator_config(const struct job *job)
 {
+	const struct config *c = job->c;
+
 	return (struct cn_generator_config){
-		.kind = cn_method_kind(c->method), .warmup = (uint64_t)c->warmup, .freeze = c->freeze, .replace = c->replace, .log = log,
+		.kind = cn_method_kind(c->method), .warmup = (uint64_t)c->warmup, .freeze = c->freeze, .replace = c->replace, .log = job->log,
 		.rounds = { .rows = (size_t)c->round, .mined = (size_t)c->mined, .hardest = (size_t)c->hardest, .guard = c->guard,
-			.encoder = encoder, .pool = pool },
+			.encoder = job->encoder, .pool = job->step.pool },
 		.method = { .k = (size_t)c->k, .seed = (uint64_t)c->common.seed, .target = c->target, .lr = c->lr,
 			.steps = (unsigned)c->steps, .query_share = c->query_share, .margin = c->margin, .diversity = c->diversity,
 			.realism = c->realism, .temperature = c->temperature, .by_value = by_value(c),
@@ -155,32 +169,6 @@ list_settings(const struct config *c, struct cn_meta *settings, struct cn_err *e
 	cn_meta_release(&given);
 }
 
-/* Takes back what is there; then a file that cannot be written is noticed before the work. */
-static struct cn_output *
-open_state(const struct config *c, struct cn_generator *generator, const struct cn_meta *settings, struct cn_err *err)
-{
-	if (err->code || !c->state)
-		return NULL;
-	if (c->freeze || access(c->state, F_OK) == 0)
-		cn_generator_take_back(generator, settings, c->state, err);
-	return c->freeze ? NULL : cn_output_open(c->state, 0, err);
-}
-
-/* The state appears when the stream has ended whole. */
-static void
-save_state(struct cn_step *step, struct cn_generator *generator, const struct cn_meta *settings, struct cn_output *state,
-	struct cn_err *err)
-{
-	struct cn_weights weights = { 0 };
-
-	if (state && !err->code && cn_generator_keep(generator, settings, &weights, err) == 0 &&
-	    cn_safetensors_put(state, &weights, err) == 0) {
-		cn_step_finish(step, err);
-		cn_output_finish(state, err);
-	}
-	cn_weights_release(&weights);
-}
-
 /* What cn_step_renew comes to. */
 static int
 renew(void *follow, struct cn_err *err)
@@ -188,38 +176,91 @@ renew(void *follow, struct cn_err *err)
 	return cn_follow_next(follow, err);
 }
 
+/* Opens the encoder, the log, and the generator that works in the encoder's space. */
+static void
+open_generator(struct job *job, struct cn_err *err)
+{
+	const struct config *c = job->c;
+	struct cn_step *step = &job->step;
+
+	job->model = c->model ? cn_encoder_load(c->model, step->pool, err) : NULL;
+	cn_encoder_trace(job->model, c->model, step, err);
+	job->follow = cn_follow_open(&c->follow, step, err);
+	step->renew = job->follow ? renew : NULL;
+	step->renew_context = job->follow;
+	job->encoder = job->follow ? cn_follow_encoder(job->follow, "x", err) : job->model;
+	job->log = c->log ? cn_output_open(c->log, CN_OUTPUT_TEXT, err) : NULL;
+	if (err->code)
+		return;
+	const struct cn_generator_config config = generator_config(job);
+
+	job->generator = cn_generator_new(&config, step->in, err);
+}
+
+/* Takes back what is there; then a file that cannot be written is noticed before the work. */
+static void
+open_state(struct job *job, struct cn_err *err)
+{
+	const struct config *c = job->c;
+
+	list_settings(c, &job->settings, err);
+	if (err->code || !c->state)
+		return;
+	if (c->freeze || access(c->state, F_OK) == 0)
+		cn_generator_take_back(job->generator, &job->settings, c->state, err);
+	job->state = c->freeze ? NULL : cn_output_open(c->state, 0, err);
+}
+
 /* Says in the output's metadata what the numbers of neg_rule mean, and, where vectors are made, of which layer these are. */
 static void
-note(struct cn_step *step, const struct cn_encoder *encoder, const struct config *c, struct cn_err *err)
+note(const struct job *job, struct cn_err *err)
 {
-	struct cn_meta *meta = cn_writer_meta(step->out);
+	struct cn_meta *meta = cn_writer_meta(job->step.out);
 
 	cn_meta_remove(meta, "mine.rules");
 	cn_meta_set(meta, "gen.rules", CN_MADE_RULES, err);
-	if (!by_value(c))
-		cn_origin_note(meta, "neg_z", encoder ? cn_origin_of_layer(encoder, CN_ENCODER_HEAD) : cn_origin_of_field(meta, "z"), err);
+	if (!by_value(job->c))
+		cn_origin_note(meta, "neg_z", job->encoder ? cn_origin_of_layer(job->encoder, CN_ENCODER_HEAD) : cn_origin_of_field(meta, "z"), err);
 }
 
 /* Opens the output and runs. */
 static void
-run(struct cn_step *step, struct cn_generator *generator, const struct cn_encoder *encoder, const struct config *c, struct cn_err *err)
+run(struct job *job, struct cn_err *err)
 {
-	if (!generator || cn_step_output(step, cn_generator_schema(generator), NULL, 0, err) < 0)
+	struct cn_step *step = &job->step;
+
+	if (err->code || cn_step_output(step, cn_generator_schema(job->generator), NULL, 0, err) < 0)
 		return;
-	note(step, encoder, c, err);
-	cn_progress_start(&step->progress, &tool, c, "rows", cn_reader_rows_hint(step->in));
-	cn_generator_follow(generator, step);
-	cn_generator_run(generator, step->out, (uint64_t)c->common.rows, &step->progress, err);
+	note(job, err);
+	cn_progress_start(&step->progress, &tool, job->c, "rows", cn_reader_rows_hint(step->in));
+	cn_generator_follow(job->generator, step);
+	cn_generator_run(job->generator, step->out, (uint64_t)job->c->common.rows, &step->progress, err);
 	cn_progress_end(&step->progress);
+}
+
+/* State and log appear when the stream has ended whole. */
+static void
+finish(struct job *job, struct cn_err *err)
+{
+	struct cn_weights weights = { 0 };
+
+	if (job->state && !err->code && cn_generator_keep(job->generator, &job->settings, &weights, err) == 0)
+		cn_safetensors_put(job->state, &weights, err);
+	cn_weights_release(&weights);
+	cn_follow_finish(job->follow, &job->step, err);
+	cn_output_finish(job->state, err);
+	cn_output_finish(job->log, err);
 }
 
 /* What was made by a method that had no chance to learn is worth little. */
 static void
 warn(const struct config *c, const struct cn_generator *generator, uint64_t rows)
 {
-	if (rows && cn_method_kind(c->method)->learn && !c->freeze && !cn_generator_learned(generator))
+	if (!cn_method_kind(c->method)->learn || c->freeze)
+		return;
+	if (rows && !cn_generator_learned(generator))
 		cn_tool_say(&tool, "nothing was learned: no round had --round %lld rows", c->round);
-	else if (cn_method_kind(c->method)->learn && !c->freeze && c->follow.every % c->round)
+	else if (c->follow.every % c->round)
 		cn_tool_say(&tool, "of each %lld rows %lld were in no full round, and not learned from; a --round that divides --every loses none",
 			c->follow.every, c->follow.every % c->round);
 }
@@ -250,47 +291,27 @@ main(int argc, char **argv)
 {
 	struct config c = { 0 };
 	struct cn_err err = { 0 };
-	struct cn_step step = { 0 };
-	struct cn_encoder *model = NULL, *encoder = NULL;
-	struct cn_follow *follow = NULL;
-	struct cn_output *log = NULL, *state;
-	struct cn_generator *generator = NULL;
-	struct cn_meta settings = { 0 };
+	struct job job = { .c = &c };
 	const char *operand = cn_tool_begin(&tool, &c, argc, &argv) > 0 ? argv[0] : NULL;
 
 	cn_blas_begin();
 	check(&c, &err);
-	list_settings(&c, &settings, &err);
 	cn_follow_check(&c.follow, c.model, &err);
-	if (cn_step_open(&step, &tool, &c, operand, &err) == 0) {
-		model = c.model ? cn_encoder_load(c.model, step.pool, &err) : NULL;
-		cn_encoder_trace(model, c.model, &step, &err);
-		follow = cn_follow_open(&c.follow, &step, &err);
-		step.renew = follow ? renew : NULL;
-		step.renew_context = follow;
-		encoder = follow ? cn_follow_encoder(follow, "x", &err) : model;
-		log = c.log ? cn_output_open(c.log, CN_OUTPUT_TEXT, &err) : NULL;
-		if (!err.code) {
-			const struct cn_generator_config config = generator_config(&c, encoder, log, step.pool);
-
-			generator = cn_generator_new(&config, step.in, &err);
-		}
+	if (cn_step_open(&job.step, &tool, &c, operand, &err) == 0) {
+		open_generator(&job, &err);
+		open_state(&job, &err);
+		run(&job, &err);
 	}
-	state = open_state(&c, generator, &settings, &err);
-	run(&step, generator, encoder, &c, &err);
-	cn_output_finish(log, &err);
-	save_state(&step, generator, &settings, state, &err);
+	finish(&job, &err);
 	if (!err.code) {
-		warn(&c, generator, cn_writer_rows(step.out));
-		tell(&c, cn_generator_counts(generator));
+		warn(&c, job.generator, cn_writer_rows(job.step.out));
+		tell(&c, cn_generator_counts(job.generator));
 	}
-	cn_output_free(state);
-	cn_output_free(log);
-	cn_generator_free(generator);
-	cn_encoder_free(model);
-	cn_meta_release(&settings);
-	cn_follow_explain(follow, &err);
-	cn_step_finish(&step, &err);
-	cn_follow_free(follow);		/* whose thread looks at the input of step */
-	return cn_step_end(&step, &err);
+	cn_output_free(job.state);
+	cn_output_free(job.log);
+	cn_generator_free(job.generator);
+	cn_encoder_free(job.model);
+	cn_meta_release(&job.settings);
+	cn_follow_free(job.follow);	/* whose thread looks at the input of step */
+	return cn_step_end(&job.step, &err);
 }

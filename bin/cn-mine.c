@@ -468,7 +468,6 @@ mine(struct cn_step *step, const struct config *c, struct loop *loop, const stru
 		note(cn_writer_findings(step->out), cn_miner_counts(loop->miner), err);
 	}
 	cn_miner_free(loop->miner);
-	cn_follow_explain(loop->follow, err);
 }
 
 int
@@ -494,7 +493,7 @@ main(int argc, char **argv)
 		assemble(&step, &c, &strategy, &config, &err);
 	else
 		mine(&step, &c, &loop, &config, &err);
-	cn_step_finish(&step, &err);	/* notes in the output how the banks ended */
+	cn_follow_finish(loop.follow, &step, &err);	/* notes in the output how the banks ended */
 	cn_follow_free(loop.follow);	/* whose thread looks at the input of step */
 	const int status = cn_step_end(&step, &err);
 	close_inputs(&config);

@@ -246,18 +246,30 @@ read_files(struct cn_follow *f)
 		close(lock);
 }
 
+/* Waits until there is something to open.  0 or -1. */
+static int
+await_path(struct cn_follow *f, struct stat *status)
+{
+	while (stat(f->path, status) != 0) {
+		if (errno != ENOENT)
+			return cn_err_errno(&f->err, "cannot open '%s'", f->path);
+		if (await(f, -1) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static void
 work(void *context)
 {
 	struct cn_follow *f = context;
-	struct stat status;
+	struct stat status = { 0 };
 
-	while (stat(f->path, &status) != 0 && await(f, -1) == 0)
-		;
-	f->fifo = !f->err.code && S_ISFIFO(status.st_mode);
+	await_path(f, &status);
+	f->fifo = S_ISFIFO(status.st_mode);
 	if (f->fifo)
 		read_fifo(f);
-	else if (!f->err.code && S_ISREG(status.st_mode))
+	else if (S_ISREG(status.st_mode))
 		read_files(f);
 	else
 		cn_err_set(&f->err, CN_FAILED, "%s: neither a FIFO nor a file that cn-train published", f->path);
@@ -412,8 +424,9 @@ is_broken(void)
 	return poll(&out, 1, 0) > 0;
 }
 
-void
-cn_follow_explain(struct cn_follow *f, struct cn_err *err)
+/* What the program failed by, if that is only that nobody reads what it writes: then the end of the other side is told instead. */
+static void
+explain(struct cn_follow *f, struct cn_err *err)
 {
 	struct cn_letter letter;
 
@@ -421,6 +434,17 @@ cn_follow_explain(struct cn_follow *f, struct cn_err *err)
 		return;
 	while (cn_queue_take(f->queue, &letter))
 		cn_mem_free(letter.bytes);
-	if (f->err.code)
-		*err = f->err;
+	cn_err_set(&f->err, CN_INCOMPLETE, "%s: followed to its end, but nobody reads standard output any more", f->path);
+	*err = f->err;
+}
+
+void
+cn_follow_finish(struct cn_follow *f, struct cn_step *step, struct cn_err *err)
+{
+	explain(f, err);
+	const bool failed = err->code != CN_OK;
+
+	cn_step_finish(step, err);
+	if (!failed)
+		explain(f, err);
 }

@@ -4,8 +4,7 @@
  *	follow = cn_follow_open(&c.follow, &step, &err);
  *	encoder = cn_follow_encoder(follow, "x", &err);		... waits for the announcement
  *	cn_step_output, cn_step_run				... step->renew calls cn_follow_next when a snapshot is due
- *	cn_follow_explain(follow, &err);
- *	cn_step_finish(&step, &err);
+ *	cn_follow_finish(follow, &step, &err);
  *	cn_follow_free(follow);					... before cn_step_end, which frees what its thread looks at
  *	return cn_step_end(&step, &err);
  *
@@ -59,8 +58,11 @@ enum { CN_FOLLOW_END, CN_FOLLOW_NEW, CN_FOLLOW_SAME };
  */
 int cn_follow_next(struct cn_follow *follow, struct cn_err *err);
 
-/* What the program failed by, if that is only that nobody reads what it writes: then the training's end is told instead. */
-void cn_follow_explain(struct cn_follow *follow, struct cn_err *err);
+/*
+ * As cn_step_finish.  What failed only because nobody reads the rows any more is told as that, or as the end of the training
+ * if that is known: CN_INCOMPLETE.  follow may be NULL.
+ */
+void cn_follow_finish(struct cn_follow *follow, struct cn_step *step, struct cn_err *err);
 
 void cn_follow_free(struct cn_follow *follow);
 

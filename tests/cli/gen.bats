@@ -466,6 +466,15 @@ open("state", "wb").write(b)' "$@"
 	refuses 1 "cn-export npy --field neg_rank 'g--mined 3'" "'neg_rank'"
 }
 
+@test "gen: a log and a state are kept only of a stream that is whole" {
+	refuses 1 "cn-gen $quick --state state --log log $(z) >/dev/full" 'No space left on device'
+	refuses 1 "cn-gen $quick --state state --log log $(z) -o no/where" 'cannot create no/where'
+	head -c 20000 "$(z)" >cut
+	refuses 3 "cn-gen $quick --state state --log log cut -o n" 'cut short'
+	[ -z "$(find . -name '*state*' -o -name '*log*')" ]
+	says "cn-gen $quick --log /dev/stderr $(z) -o n" $'\n192\t'
+}
+
 @test "gen: who had no full round to learn from says so" {
 	says "cn-gen --round 64 -n 63 $(z) -o g" 'nothing was learned: no round had --round 64 rows'
 	ok "cn-gen -q --round 64 -n 63 $(z) -o g && cn-gen --round 64 -n 64 $(z) -o g && cn-gen --method mix -n 63 $(z) -o g"

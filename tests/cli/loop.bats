@@ -209,6 +209,20 @@ dies() {
 	done
 }
 
+@test "loop: nobody reads what is made with snapshots of a training that is over" {
+	ok "$train --publish w pairs.cns -o m"
+	cn-cat -n 100 pairs.cns -o few.cns
+	for rows in pairs few; do
+		for follower in "$gen --state state --log log" "$mine"; do
+			run --separate-stderr bash -c "{ $follower --follow w $rows.cns; echo \$? >status; } | sleep 0"
+			[ "$(cat status)" = 3 ]
+			[[ $stderr == *': w: followed to its end, but nobody reads standard output any more' ]]
+		done
+	done
+	[ ! -e state ]
+	[ ! -e log ]
+}
+
 @test "loop: a failure of either side is told by both" {
 	refuses 3 "$gen --follow f pairs.cns | cn-train -q --every 50 --batch 50 --arch gap --publish f -o m" 'give both programs the same --every'
 	refuses 3 "$gen --follow f pairs.cns | cn-train -q --every 100 --batch 50 --arch nonsense --publish f -o m" "f: no layer 'nonsense'"
@@ -283,6 +297,7 @@ export -f publish
 	refuses 2 "$gen --follow f -m m pairs.cns" 'leave out -m'
 	refuses 2 "cn-train --publish f --arch gap pairs.cns" '--every'
 	refuses 2 "$train --publish f --checkpoint c --resume pairs.cns" '--resume'
+	refuses 1 "timeout 5 $gen --follow pairs.cns/f pairs.cns -o rows" "cannot open 'pairs.cns/f'"
 	refuses 1 "$gen --follow . pairs.cns -o rows" '.: neither a FIFO nor a file that cn-train published'
 	refuses 1 "$train --publish /dev/full pairs.cns" '/dev/full: neither a FIFO nor a name for files'
 }
