@@ -139,8 +139,9 @@ check(const struct config *c, struct cn_err *err)
 		cn_err_set(err, CN_USAGE, "samples are made through an encoder: name it with -m or --follow");
 	if (cn_opt_given(opts, c, "penalty") && c->game != CN_GAN_WASSERSTEIN)
 		cn_err_set(err, CN_USAGE, "--penalty would do nothing here: it is for --adversarial wasserstein");
-	if (cn_opt_given(opts, c, "query-share") && c->space)
-		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: with --space input nothing is mixed");
+	if (cn_opt_given(opts, c, "query-share") && kind->learn && (c->space || c->freeze || !c->warmup))
+		cn_err_set(err, CN_USAGE, "--query-share would do nothing here: %s nothing is mixed",
+			c->space ? "with --space input" : c->freeze ? "with --freeze" : "with --warmup 0");
 	if (c->input_margin > 0 && !c->space)
 		cn_err_set(err, CN_USAGE, "--input-margin is a distance of samples; ask for them with --space input");
 	if (kind->learn && !c->freeze && c->follow.every && c->follow.every < c->round)

@@ -228,6 +228,7 @@ print(n.shape, len(made) > 300, (abs(made[:, 2] - 7) < 1).all(), m.dtype, (q == 
 	refuses 2 "cn-gen --space input $(z) -o g" '-m'
 	refuses 2 "$(moved --method mix --space input) -o g" '--space'
 	refuses 2 "$(moved --input-margin 1) -o g" '--input-margin'
+	refuses 2 "$(moved --space input --query-share 0.1) -o g" 'with --space input nothing is mixed'
 }
 
 @test "gen: mixing, all of two or all with the anchor" {
@@ -389,6 +390,8 @@ open("state", "wb").write(b)' "$@"
 	refuses 2 "cn-gen $quick --state - $(z) -o n" '--state'
 	refuses 2 "cn-gen --state state --freeze --log log $(z) -o n" '--log'
 	refuses 2 "cn-gen $quick --state state --freeze $(z) -o n" '--warmup would do nothing here'
+	refuses 2 "cn-gen --state state --freeze --query-share 0.1 $(z) -o n" '--query-share would do nothing here: with --freeze nothing is mixed'
+	refuses 2 "cn-gen --warmup 0 --query-share 0.1 $(z) -o n" '--query-share would do nothing here: with --warmup 0 nothing is mixed'
 	refuses 2 "cn-gen --method mix --state state $(z) -o n" '--state'
 	refuses 2 "cn-gen $quick --state $(z) $(z) -o n" '--state'
 	[ ! -e n ]
