@@ -14,21 +14,10 @@
 #include "tensor/blas.h"
 #include "tensor/kernel.h"
 
+#include "normals.h"
 #include "tap.h"
 
 #include "base/banned.h"
-
-static void
-fill(float *to, size_t n, uint64_t id)
-{
-	struct cn_rng_key key;
-	struct cn_rng rng;
-
-	cn_rng_key_init(&key, 11, "test");
-	cn_rng_start(&rng, &key, id, 0);
-	for (size_t i = 0; i < n; i++)
-		to[i] = cn_rng_normal(&rng);
-}
 
 /* ---- the second derivative of an mlp, against finite differences of a twin in doubles ---- */
 
@@ -95,8 +84,8 @@ test_twice(void)
 	float *in = cn_mlp_input(mlp, &stride), *to = cn_mlp_tangent(mlp, &stride), *w = cn_mlp_weights(mlp, &n);
 	double *twin = malloc(n * sizeof *twin);
 
-	fill(x, POINTS * INPUTS, 1);
-	fill(v, POINTS * INPUTS, 2);
+	fill_normal(x, POINTS * INPUTS, 1);
+	fill_normal(v, POINTS * INPUTS, 2);
 	for (size_t i = 0; i < POINTS; i++) {
 		memcpy(in + i * stride, x + i * INPUTS, INPUTS * sizeof *x);
 		memcpy(to + i * stride, v + i * INPUTS, INPUTS * sizeof *v);
@@ -164,7 +153,7 @@ circle(uint32_t number)
 	struct cn_rng_key key;
 	struct cn_rng rng;
 
-	fill(noise, ROWS * 2, 100 + number);
+	fill_normal(noise, ROWS * 2, 100 + number);
 	cn_rng_key_init(&key, 5, "modes");
 	for (size_t i = 0; i < ROWS; i++) {
 		const double side = i % TURNS ? -1 : 1;
@@ -203,7 +192,7 @@ look(struct cn_gan *gan)
 	size_t hits[TURNS][MODES] = { 0 };
 	struct found f = { 0 };
 
-	fill(noise, ROWS * DRAWS * CN_GAN_LATENT, 7);
+	fill_normal(noise, ROWS * DRAWS * CN_GAN_LATENT, 7);
 	cn_gan_generate(gan, ROWS, DRAWS, anchor, positive, noise, made);
 	for (size_t i = 0; i < ROWS * DRAWS; i++) {
 		const size_t row = i / DRAWS;
@@ -254,7 +243,7 @@ check_gradient(const char *name, struct cn_gan *gan, enum cn_gan_side side, cons
 		const float *g = cn_gan_gradient(gan, side);
 		const double length = sqrt(cn_kernel_squares(g, n)) + 1e-12;
 
-		fill(v, n, 1000 + trial);
+		fill_normal(v, n, 1000 + trial);
 		const double random = sqrt(cn_kernel_squares(v, n));
 
 		for (size_t i = 0; i < n; i++) {
@@ -345,7 +334,7 @@ test_input(const char *arch, struct cn_field x)
 	struct cn_err err = { 0 };
 
 	for (int k = 0; k < 2; k++) {
-		fill(numbers, ROWS * n, 40 + (uint64_t)k);
+		fill_normal(numbers, ROWS * n, 40 + (uint64_t)k);
 		for (size_t i = 0; i < ROWS * n; i++)
 			if (x.dtype == CN_DTYPE_U8)
 				sample[k][i] = (unsigned char)(128 + 40 * fmaxf(-3, fminf(3, numbers[i])));
@@ -368,7 +357,7 @@ test_input(const char *arch, struct cn_field x)
 	check_gradient(arch, gan, CN_GAN_GENERATOR, &round);
 	const struct cn_mover_rows rows = { 1, anchor, positive, sample[0], sample[1], noise };
 
-	fill(noise, ROWS * CN_GAN_LATENT, 3);
+	fill_normal(noise, ROWS * CN_GAN_LATENT, 3);
 	cn_gan_generate_rows(gan, &rows, ROWS, made, out);
 	cn_encoder_embed(encoder, out, ROWS, CN_ENCODER_HEAD, again, &err);
 	cn_kernel_normalize(again, ROWS, DIM);

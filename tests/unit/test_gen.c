@@ -12,23 +12,12 @@
 #include "gen/mlp.h"
 #include "tensor/kernel.h"
 
+#include "normals.h"
 #include "tap.h"
 
 #include "base/banned.h"
 
 enum { DIM = 24, ROWS = 64 };
-
-static void
-fill(float *to, size_t n, uint64_t id)
-{
-	struct cn_rng_key key;
-	struct cn_rng rng;
-
-	cn_rng_key_init(&key, 11, "test");
-	cn_rng_start(&rng, &key, id, 0);
-	for (size_t i = 0; i < n; i++)
-		to[i] = cn_rng_normal(&rng);
-}
 
 static void
 test_dense(void)
@@ -39,8 +28,8 @@ test_dense(void)
 	struct cn_pool *pool = cn_pool_new(3, &err);
 	double most = 0;
 
-	fill(a, M * K, 1);
-	fill(b, K * N, 2);
+	fill_normal(a, M * K, 1);
+	fill_normal(b, K * N, 2);
 	for (size_t i = 0; i < M; i++)
 		for (size_t k = 0; k < K; k++)
 			t[k * M + i] = a[i * K + k];
@@ -87,9 +76,9 @@ test_mlp(void)
 	size_t stride, n, checked = 0, wrong = 0;
 	float *in = cn_mlp_input(mlp, &stride), *w;
 
-	fill(weight, 50, 3);
+	fill_normal(weight, 50, 3);
 	for (size_t i = 0; i < 10; i++)
-		fill(in + i * stride, 7, 20 + i);
+		fill_normal(in + i * stride, 7, 20 + i);
 	combined(mlp, 10, weight);
 	float *out = cn_mlp_output_gradient(mlp, &stride);
 	for (size_t i = 0; i < 10; i++)
@@ -135,8 +124,8 @@ make_round(uint32_t round)
 {
 	static float centre[8 * DIM], noise[3 * ROWS * DIM];
 
-	fill(centre, 8 * DIM, 5);
-	fill(noise, 3 * ROWS * DIM, 100 + round);
+	fill_normal(centre, 8 * DIM, 5);
+	fill_normal(noise, 3 * ROWS * DIM, 100 + round);
 	for (size_t i = 0; i < ROWS * DIM; i++) {
 		const size_t c = i / DIM % 8;
 
@@ -178,7 +167,7 @@ test_gradient(const char *name, enum cn_gan_side side, struct cn_gan_config conf
 		double got = 0, up, want;
 		const float h = 0x1p-12f;
 
-		fill(v, n, 1000 + trial);
+		fill_normal(v, n, 1000 + trial);
 		cn_gan_loss(gan, side, &round, &report);
 		for (size_t i = 0; i < n; i++) {
 			v[i] = kept[i] == 0 ? 0 : v[i];
@@ -277,7 +266,7 @@ test_bound(void)
 	make_round(0);
 	config.latent_norm = 0.4;
 	struct cn_gan *gan = cn_gan_new(&config, &err);
-	fill(noise, ROWS * CN_GAN_LATENT, 9);
+	fill_normal(noise, ROWS * CN_GAN_LATENT, 9);
 	cn_gan_generate(gan, ROWS, 1, anchor, positive, noise, out);
 	for (size_t i = 0; i < ROWS; i++)
 		least = fmin(least, (double)cn_kernel_dot(anchor + i * DIM, out + i * DIM, DIM));
@@ -297,7 +286,7 @@ test_same(void)
 	static float out[2][ROWS * DIM], noise[ROWS * CN_GAN_LATENT];
 	const struct cn_gan_round round = make_round(0);
 
-	fill(noise, ROWS * CN_GAN_LATENT, 9);
+	fill_normal(noise, ROWS * CN_GAN_LATENT, 9);
 	for (size_t t = 0; t < 2; t++) {
 		struct cn_gan_config config = settings();
 		struct cn_gan_report report;
@@ -325,7 +314,7 @@ test_hard(void)
 	size_t wrong = 0;
 
 	make_round(0);
-	fill(mined, ROWS * 2 * DIM, 77);
+	fill_normal(mined, ROWS * 2 * DIM, 77);
 	cn_kernel_normalize(mined, ROWS * 2, DIM);
 	memset(mined + DIM, 0, DIM * sizeof *mined);
 	ids[5] = 0;

@@ -5,11 +5,11 @@
 
 #include "base/mem.h"
 #include "base/opt.h"
-#include "base/rng.h"
 #include "gen/hard.h"
 #include "gen/method.h"
 #include "tensor/kernel.h"
 
+#include "normals.h"
 #include "tap.h"
 
 #include "base/banned.h"
@@ -21,18 +21,6 @@ static uint64_t ids[ROWS];
 static uint32_t epochs[ROWS];
 static struct cn_hard hard[ROWS];
 
-static void
-fill(float *to, size_t n, uint64_t id)
-{
-	struct cn_rng_key key;
-	struct cn_rng rng;
-
-	cn_rng_key_init(&key, 12, "test");
-	cn_rng_start(&rng, &key, id, 0);
-	for (size_t i = 0; i < n; i++)
-		to[i] = cn_rng_normal(&rng);
-}
-
 /* Anchors around 6 centres, positives near them, mined ones anywhere, some of them none. */
 static struct cn_round
 make_round(uint32_t number)
@@ -41,9 +29,9 @@ make_round(uint32_t number)
 	const struct cn_round round = { .rows = ROWS, .full = ROWS, .dim = DIM, .mined = MINED, .anchor = anchor, .positive = positive,
 		.mined_z = mined, .id = ids, .epoch = epochs, .pos_score = pos_score, .ceiling = ceiling, .hard = hard };
 
-	fill(centre, 6 * DIM, 1);
-	fill(noise, 2 * ROWS * DIM, 100 + number);
-	fill(mined, ROWS * MINED * DIM, 10000 + number);
+	fill_normal(centre, 6 * DIM, 1);
+	fill_normal(noise, 2 * ROWS * DIM, 100 + number);
+	fill_normal(mined, ROWS * MINED * DIM, 10000 + number);
 	for (size_t i = 0; i < ROWS * DIM; i++) {
 		anchor[i] = centre[i / DIM % 6 * DIM + i % DIM] + 0.5f * noise[i];
 		positive[i] = anchor[i] + 0.3f * noise[ROWS * DIM + i];
@@ -92,7 +80,7 @@ compare_slopes(const struct slope *slope, void *self, const struct cn_round *rou
 	for (uint64_t trial = 0; trial < 8; trial++) {
 		double got = 0, size = 0, up, want;
 
-		fill(v, slope->n, 500 + trial);
+		fill_normal(v, slope->n, 500 + trial);
 		slope->loss(self, round);
 		for (size_t i = 0; i < slope->n; i++) {
 			v[i] = kept[i] == 0 ? 0 : v[i];
