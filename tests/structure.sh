@@ -94,6 +94,12 @@ without_purpose() {
 	done
 }
 
+# Where the first of "A && B" is false bash goes on, unless that is what the test or function ends with.
+lost_claims() {
+	awk 'held != "" && $0 != "}" { print held } { held = "" }
+		/^\t+(\[.* \]\]?|(same|cmp|grep) .*) && / && !/\|\|/ { held = FILENAME ":" FNR ": " $0 }' tests/*/*.bats
+}
+
 repeated_names() {
 	files | sed 's|.*/||' | sort | uniq -d
 }
@@ -162,6 +168,7 @@ claim 'functions are at most 70 lines' "$(long_functions)"
 claim "lines are at most $widest columns" "$(wide_lines)"
 claim 'every .c includes base/banned.h last' "$(banned_last)"
 claim 'every source begins with its purpose' "$(without_purpose)"
+claim 'no claim of a test is lost before an &&' "$(lost_claims)"
 claim 'file names are unique' "$(repeated_names)"
 claim 'no words of unfinished work' "$(unfinished_words)"
 claim 'no paths of one machine' "$(machine_paths)"

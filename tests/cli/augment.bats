@@ -93,7 +93,8 @@ column() {
 
 @test "augment: memory is bounded, and the refusal says what to do" {
 	refuses 1 "cn-augment --shuffle --memory 100k $CN_FIXTURES/demo.cns -o a" '--memory'
-	[[ $stderr == *'--epochs 1 without --shuffle'* ]] && [ ! -e a ]
+	[[ $stderr == *'--epochs 1 without --shuffle'* ]]
+	[ ! -e a ]
 	refuses 1 "cn-augment --epochs 2 --memory 100k <$CN_FIXTURES/demo.cns >a" 'standard input'
 	ok "cn-augment --memory 100k $simclr $CN_FIXTURES/demo.cns -o b"
 	ok "cn-augment --memory 1M --shuffle $CN_FIXTURES/demo.cns -o c"

@@ -83,7 +83,9 @@ print("%.4f %.4f %.4f %.4f %d" % (s.mean(), s.max(1).mean(), (y[r] == y[:, None]
 @test "eval negatives: made ones, below the positive, with labels by their nearest" {
 	ok "cn-gen --method mix --k 3 -m $CN_FIXTURES/model.safetensors $CN_FIXTURES/demo.cns -o g"
 	ok "cn-eval negatives --bank $CN_FIXTURES/demo.cns -m $CN_FIXTURES/model.safetensors g"
-	[ "$(value negatives)" = 600 ] && [ "$(value above_positive)" = 0.0000 ] && [ -n "$(value false_negatives)" ]
+	[ "$(value negatives)" = 600 ]
+	[ "$(value above_positive)" = 0.0000 ]
+	[ -n "$(value false_negatives)" ]
 	with=$(value hardness)
 	ok 'cn-eval negatives g'
 	[ "$(value hardness)" = "$with" ] && [ -z "$(value false_negatives)" ]
@@ -158,9 +160,11 @@ print(*n.histogram(s, 10, (-1, 1))[0])'
 	hardness=$(value hardness)
 	[ -z "$(value distinct)" ]
 	ok "cn-eval negatives --negatives neg_z --bank $CN_FIXTURES/z.cns n.cns"
-	[ -z "$(value distinct)" ] && [ "$(value hardness)" = "$hardness" ]
+	[ -z "$(value distinct)" ]
+	[ "$(value hardness)" = "$hardness" ]
 	ok "cn-eval negatives --negatives neg_id --bank $CN_FIXTURES/z.cns n.cns"
-	[ -n "$(value distinct)" ] && [ "$(value hardness)" = "$hardness" ]
+	[ -n "$(value distinct)" ]
+	[ "$(value hardness)" = "$hardness" ]
 	refuses 1 "cn-eval negatives --negatives neg_z $CN_FIXTURES/neg.cns" "neg.cns: no field 'neg_z', which --negatives asks for; make it with cn-gen"
 }
 
@@ -211,7 +215,8 @@ print("%.4f %.4f %.4f" % ((t[near] == y[:, None]).mean(), 1 - g[:, u[0], u[1]].m
 		echo "$output" >$kind
 	done
 	same neg neg_z
-	[ "$(value negatives) $(value repeated_content)" = '1000 0' ] && [ -n "$(value false_negatives)" ]
+	[ "$(value negatives) $(value repeated_content)" = '1000 0' ]
+	[ -n "$(value false_negatives)" ]
 	ok 'cn-import demo -n 30 --size 16 -o a.cns && cn-import demo -n 30 --size 16 --id-base 1000 -o b.cns && cn-cat a.cns b.cns -o ab.cns'
 	ok "cn-mine -q --strategy random --k 58 --emit value --bank ab.cns a.cns | cn-cat --fields x,neg | cn-eval negatives -m $m"
 	[ "$(value negatives) $(value none) $(value repeated_content)" = '1740 0 870' ]
@@ -221,7 +226,9 @@ print("%.4f %.4f %.4f" % ((t[near] == y[:, None]).mean(), 1 - g[:, u[0], u[1]].m
 	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
 	ok "cn-mine -q --strategy hard --k 9 --max-score 0.98 --emit value --bank $d -m $m $d -o n.cns && cn-eval negatives --bank $d -m $m n.cns"
 	echo "$output" >both
-	[ "$(value none)" -gt 0 ] && [ "$(value missing)" = 0 ] && [ $(($(value none) + $(value negatives))) = 1800 ]
+	[ "$(value none)" -gt 0 ]
+	[ "$(value missing)" = 0 ]
+	[ $(($(value none) + $(value negatives))) = 1800 ]
 	ok "cn-cat --fields id,x,pos,label,neg_id n.cns | cn-eval negatives --bank $d -m $m"
 	diff both - <<<"$output"
 }
@@ -447,7 +454,8 @@ print(((a.mean(0) - b.mean(0)) ** 2).sum() + n.trace(A + B) - 2 * n.sqrt(n.linal
 	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
 	for kind in value z; do
 		ok "cn-mine -q --strategy hard --k 9 --max-score 0.98 --emit $kind --bank $d -m $m $d -o n.cns && cn-eval generator --bank $d -m $m n.cns"
-		[ "$(value none)" -gt 0 ] && [ $(($(value none) + $(value generated))) = 1800 ]
+		[ "$(value none)" -gt 0 ]
+		[ $(($(value none) + $(value generated))) = 1800 ]
 		echo "$output" >$kind
 	done
 	same value z

@@ -26,7 +26,8 @@ load ../helper
 	head -c 20000 "$CN_FIXTURES/demo.cns" >cut.cns
 	refuses 3 'cn-export npy cut.cns -o o.npy' 'cut.cns'
 	refuses 3 'cn-export npy <cut.cns >o' 'standard input'
-	[ ! -e o.npy ] && [ ! -s o ]
+	[ ! -e o.npy ]
+	[ ! -s o ]
 	refuses 1 "cn-export npy $CN_FIXTURES/demo.cns >/dev/full" 'No space left on device'
 }
 

@@ -426,7 +426,8 @@ open("state", "wb").write(b)' "$@"
 		adversary --space input
 		select --epsilon 4
 	END
-	[ ! -e log ] && [ ! -e state ]
+	[ ! -e log ]
+	[ ! -e state ]
 	refuses 2 "cn-gen --method adversary --margin 1 $(z) -o n" '--margin would do nothing here: it is for --method gan, daml'
 	refuses 3 "cn-gen --bank-size 3 $(z) | cn-info" 'standard input: stopped by cn-gen: --bank-size would do nothing here'
 	ok "cn-gen --method mix --margin 0.1 $(z) -o n"

@@ -26,7 +26,8 @@ load ../helper
 		[ ! -x "$program" ] || [ -x "there/usr/bin/${program##*/}" ]
 		[ ! -x "$program" ] || [ -e "there/usr/share/man/man1/${program##*/}.1" ]
 	done
-	[ -e there/usr/lib/libcn.a ] && [ -e there/usr/share/man/man7/cn.7 ]
+	[ -e there/usr/lib/libcn.a ]
+	[ -e there/usr/share/man/man7/cn.7 ]
 	make -s -C "$CN_ROOT" uninstall DESTDIR="$PWD/there" PREFIX=/usr >/dev/null
 	run find there -type f -o -type l
 	[ -z "$output" ] || { echo "left: $output"; return 1; }
@@ -92,7 +93,8 @@ offers() {
 		"$program" --complete >rows
 		cut -s -f 3 rows | sed 's/, /\n/g' | sort -u >for
 		awk -F'\t' '$1 == "verb" || $1 == "--method" { print $2 }' rows | tr '|' '\n' | sort >known
-		[ -s for ] && [ -z "$(comm -23 for known)" ]
+		[ -s for ]
+		[ -z "$(comm -23 for known)" ]
 	done
 }
 
@@ -117,7 +119,8 @@ offers() {
 	ln -s d.cns link2
 	while IFS=$'\t' read -r line words; do
 		refuses 2 "$line" "$words; give "
-		same d.cns "$CN_FIXTURES/demo.cns" && [ ! -e new ]
+		same d.cns "$CN_FIXTURES/demo.cns"
+		[ ! -e new ]
 	done <<-END
 		$train --log new -o new d.cns	--log and --output would be one file, new
 		$train --log ./new -o link d.cns	--log and --output would be one file, link
@@ -142,11 +145,14 @@ offers() {
 	for mode in 600 444 755; do
 		chmod "$mode" there/file
 		ok "cn-cat $CN_FIXTURES/demo.cns -o link && cn-info there/file"
-		[ -L link ] && [ "$(stat -c %a there/file)" = "$mode" ] && [ "$(ls -A there)" = file ]
+		[ -L link ]
+		[ "$(stat -c %a there/file)" = "$mode" ]
+		[ "$(ls -A there)" = file ]
 	done
 	rm there/file
 	ok "umask 027; cn-cat $CN_FIXTURES/demo.cns -o link"
-	[ -L link ] && [ "$(stat -c %a there/file)" = 640 ]
+	[ -L link ]
+	[ "$(stat -c %a there/file)" = 640 ]
 	refuses 1 "cn-cat $CN_FIXTURES/demo.cns -o loop" 'too many symbolic links'
 }
 

@@ -56,7 +56,8 @@ folder() {
 	data_or_skip cifar10
 	ok "cn-import image $D/cifar10/cifar10-jpeg.tar.zst --match 'test/*' --interleave -n 500 -o c.cns"
 	ok 'cn-export npy --field label c.cns | tail -c 2000 | od -An -v -w4 -td4 | sort -n | uniq -c'
-	[ "$(wc -l <<<"$output")" = 10 ] && [ "$(grep -c '^ *50 ' <<<"$output")" = 10 ]
+	[ "$(wc -l <<<"$output")" = 10 ]
+	[ "$(grep -c '^ *50 ' <<<"$output")" = 10 ]
 	ok 'cn-info c.cns | grep -c automobile'
 }
 

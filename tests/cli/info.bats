@@ -130,7 +130,8 @@ again() {
 @test "info: damage is told, with what can be known" {
 	head -c 20000 "$CN_FIXTURES/demo.cns" >cut.cns
 	refuses 3 'cn-info cut.cns' 'cut.cns'
-	[[ $output == *'cut.cns: incomplete'* ]] && [[ $output == *'field       pos'* ]]
+	[[ $output == *'cut.cns: incomplete'* ]]
+	[[ $output == *'field       pos'* ]]
 	refuses 3 'cn-info cut.cns -o words' 'cut.cns'
 	[ ! -e words ]
 	cp "$CN_FIXTURES/demo.cns" flip.cns && printf 'no' | dd of=flip.cns bs=1 seek=20000 conv=notrunc status=none

@@ -191,17 +191,20 @@ dies() {
 	done
 	kill "${pid[augment]}" || true
 	echo "gen ${status[gen]}: $(cat gen.err); train ${status[train]}: $(cat train.err)"
-	[ ! -e m ] && [ "${status[gen]} ${status[train]}" = "$3" ]
+	[ ! -e m ]
+	[ "${status[gen]} ${status[train]}" = "$3" ]
 	rm -f w w.*
 }
 
 @test "loop: the death of a member ends the others with a sentence" {
 	for path in f w; do
 		dies gen $path '137 3'
-		[ "$(wc -l <train.err)" -eq 1 ] && grep 'cut short' train.err
+		[ "$(wc -l <train.err)" -eq 1 ]
+		grep 'cut short' train.err
 		[ -z "$(find . -name '.*.cn-*')" ]
 		dies train $path '3 137'
-		[ "$(wc -l <gen.err)" -eq 1 ] && grep -e 'failed or was killed' -e 'nobody reads' gen.err
+		[ "$(wc -l <gen.err)" -eq 1 ]
+		grep -e 'failed or was killed' -e 'nobody reads' gen.err
 		rm -f .*.cn-*		# what it was writing when it was killed
 		dies augment $path '3 3'
 		grep -E 'cut short' gen.err
@@ -277,7 +280,8 @@ export -f publish
 	publish w w.0 | head -c -48 >begun		# without the mark of the end
 	for lag in 0 1; do
 		refuses 3 "{ head -c $half small; sleep 2; } | $gen --lag $lag --follow <(cat begun; sleep 5) -o rows" 'upstream was cut short'
-		[ ! -e rows ] && [ "$(wc -l <<<"$stderr")" -eq 1 ]
+		[ ! -e rows ]
+		[ "$(wc -l <<<"$stderr")" -eq 1 ]
 	done
 	refuses 3 "{ head -c $half small; sleep 2; } | $mine --follow <(cat begun; sleep 5) -o rows" 'upstream was cut short'
 }
