@@ -473,8 +473,8 @@ open("state", "wb").write(b)' "$@"
 @test "gen: a log and a state are kept only of a stream that is whole" {
 	refuses 1 "cn-gen $quick --state state --log log $(z) >/dev/full" 'No space left on device'
 	refuses 1 "cn-gen $quick --state state --log log $(z) -o no/where" 'cannot create no/where'
-	head -c 20000 "$(z)" >cut
-	refuses 3 "cn-gen $quick --state state --log log cut -o n" 'cut short'
+	head -c 20000 "$(z)" >short.cns
+	refuses 3 "cn-gen $quick --state state --log log short.cns -o n" 'cut short'
 	[ -z "$(find . -name '*state*' -o -name '*log*')" ]
 	says "cn-gen $quick --log /dev/stderr $(z) -o n" $'\n192\t'
 }
