@@ -110,6 +110,31 @@ is_descriptor(const char *path)
 		&& S_ISLNK(link.st_mode);
 }
 
+/* The number of the descriptor that such a link stands for; -1 if its name does not say. */
+static int
+descriptor_of(const char *path)
+{
+	static const char *const name[] = { "/dev/stdin", "/dev/stdout", "/dev/stderr" };
+	int fd;
+	char more;
+
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(path, name[i]))
+			return i;
+	if (sscanf(path, "/dev/fd/%d%c", &fd, &more) == 1 || sscanf(path, "/proc/self/fd/%d%c", &fd, &more) == 1)
+		return fd;
+	return -1;
+}
+
+/* What is there already, to be written in place; what is open already goes on where it is, behind what others have written. */
+static int
+open_in_place(const char *path)
+{
+	const int fd = is_descriptor(path) ? descriptor_of(path) : -1;
+
+	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : open(path, O_WRONLY | O_CLOEXEC);
+}
+
 /* What a symbolic link says, read from its own folder; NULL without memory or where it cannot be read. */
 static char *
 follow(const char *path, struct cn_err *err)
@@ -172,7 +197,7 @@ open_path(struct cn_output *output, const char *path, struct cn_err *err)
 		return open_temporary(output, status.st_mode & 0777, err);
 	if (S_ISDIR(status.st_mode))
 		return cn_err_set(err, CN_FAILED, "cannot write %s: it is a folder", path);
-	output->fd = open(path, O_WRONLY | O_CLOEXEC);
+	output->fd = open_in_place(output->target);
 	if (output->fd < 0)
 		return cn_err_errno(err, "cannot open %s", path);
 	output->pipe = S_ISFIFO(status.st_mode);

@@ -98,6 +98,18 @@ offers() {
 	done
 }
 
+@test "house: what is open already goes on behind what was written there" {
+	ln -s /dev/stdout link
+	for name in /dev/stdout /dev/fd/1 link; do
+		{ echo earlier; cn-eval negatives -o "$name" "$CN_FIXTURES/neg.cns"; } >said
+		diff said <(echo earlier; cn-eval negatives "$CN_FIXTURES/neg.cns")
+	done
+	echo earlier >said
+	cn-gen --round 64 --log /dev/stderr -m "$CN_FIXTURES/model.safetensors" "$CN_FIXTURES/demo.cns" -o g 2>>said
+	cn-gen --round 64 --log log -m "$CN_FIXTURES/model.safetensors" "$CN_FIXTURES/demo.cns" -o g
+	diff said <(echo earlier; cat log)
+}
+
 @test "house: a reader that goes away ends a program by SIGPIPE, silently" {
 	run bash -c 'cn-cat "$CN_FIXTURES"/demo.cns "$CN_FIXTURES"/demo.cns -o big.cns
 		{ cn-cat big.cns big.cns big.cns big.cns big.cns big.cns big.cns big.cns 2>err; echo ${PIPESTATUS[0]} >status; } | head -c 1 >/dev/null'
