@@ -512,7 +512,7 @@ open("state", "wb").write(b)' "$@"
 			ok "cn-gen -q --method mix --mined 3 --hardest 1 --k 2 $words $file.cns -o $file.out"
 			cn-export npy --field neg_z $file.out >$file.npy
 		done
-		[ -n "$words" ] && same mined.npy none.npy
+		[ -z "$words" ] || same mined.npy none.npy
 	done
 	run ! cmp -s mined.npy none.npy
 }
