@@ -25,6 +25,9 @@ struct config {
 	int apart, negatives, symmetric, json;
 };
 
+/* Of --negatives; auto leaves it open. */
+static const char *const fields[] = { NULL, "neg_id", "neg_z", "neg" };
+
 /* clang-format off */
 static const struct cn_opt opts[] = {
 	{ 0, "train", CN_PATH(train), "file", .of = "knn, linear", .help = "Learn from these labelled vectors" },
@@ -35,7 +38,8 @@ static const struct cn_opt opts[] = {
 	{ 0, "iterations", CN_INT(iterations), "count", "300", 1, 1000000, .of = "linear", .help = "Take this many steps at most" },
 	{ 'b', "bank", CN_PATH(bank), "file", .of = "negatives, generator", .help = "This stream has what neg_id names (negatives), or the real samples (generator)" },
 	{ 'm', "model", CN_PATH(model), "file", .of = "negatives, generator", .help = "Compare samples by the head of this encoder instead of comparing field z" },
-	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z", .of = "negatives", .help = "Measure these; auto: neg_z where it is, otherwise neg_id, otherwise neg" },
+	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z|neg", .of = "negatives, generator", .help = "Measure these; auto: neg_z where it is, otherwise neg_id (not generator), "
+		"otherwise neg" },
 	{ 0, "margin", CN_REAL(margin), "cosine", "0.05", 0, 2, .of = "negatives", .help = "Count as violations what is above the positive's cosine less this" },
 	{ 0, "bins", CN_INT(bins), "count", "20", 0, CN_NEGATIVES_BINS, .of = "negatives", .help = "Write a histogram of the cosines in this many bins" },
 	{ 0, "known", CN_PATH(known), "file", .of = "negatives", .help = "Look for the known positives of this text: two ids a line, an anchor's and a positive's" },
@@ -158,7 +162,7 @@ run_negatives(struct task *task, struct cn_err *err)
 	const struct config *c = task->c;
 	const struct cn_pairs_config pairs = { c->known, c->symmetric, 0, (uint64_t)c->memory };
 	struct cn_negatives_config config = {
-		.kind = (enum cn_negatives_kind)c->negatives, .margin = c->margin, .bins = (size_t)c->bins,
+		.field = fields[c->negatives], .margin = c->margin, .bins = (size_t)c->bins,
 		.memory = (uint64_t)c->memory, .pool = task->pool,
 	};
 	struct cn_negatives_result result;
@@ -203,10 +207,12 @@ run_generator(struct task *task, struct cn_err *err)
 {
 	const struct config *c = task->c;
 	struct cn_generated_config config = {
-		.reach = (size_t)c->reach, .copy = c->copy, .memory = (uint64_t)c->memory, .pool = task->pool,
+		.field = fields[c->negatives], .reach = (size_t)c->reach, .copy = c->copy, .memory = (uint64_t)c->memory, .pool = task->pool,
 	};
 	struct cn_generated_result result;
 
+	if (fields[c->negatives] && strcmp(fields[c->negatives], "neg_id") == 0)
+		cn_err_set(err, CN_USAGE, "--negatives neg_id would do nothing here: those that ids name were not made");
 	if (!c->bank)
 		cn_err_set(err, CN_USAGE, "--bank is needed: name a stream of real samples to compare with");
 	struct cn_encoder *encoder = c->model && !err->code ? cn_encoder_load(c->model, task->pool, err) : NULL;

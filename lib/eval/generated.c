@@ -37,7 +37,7 @@ plan(struct measure *m, struct cn_err *err)
 	struct cn_reader *bank = m->config->bank;
 	struct cn_encoder *encoder = m->config->encoder;
 
-	cn_negz_find(&m->negz, m->in, encoder);
+	cn_negz_find(&m->negz, m->in, encoder, m->config->field);
 	if (cn_negz_need(&m->negz, err) < 0 || cn_vector_init(&m->real, cn_reader_schema(bank), cn_reader_name(bank), encoder ? "x" : "z",
 	    encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;

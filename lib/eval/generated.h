@@ -20,6 +20,7 @@ enum { CN_GENERATED_ROWS = 8 };		/* on a sheet */
 
 struct cn_generated_config {
 	struct cn_encoder *encoder;	/* NULL: vectors as they are; not owned */
+	const char *field;		/* neg_z or neg; NULL = neg_z where it is, else neg */
 	struct cn_reader *bank;		/* the real ones, read to its end; not owned */
 	size_t reach;			/* balls end at this nearest of their own set (eval/manifold.h) */
 	double copy;			/* a copy has at least this cosine to a real one */

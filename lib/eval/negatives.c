@@ -107,12 +107,12 @@ find_vector(const struct measure *m, struct cn_vector *vector, struct cn_reader 
 static int
 refuse(const struct measure *m, bool samples, struct cn_err *err)
 {
-	const char *file = cn_reader_name(m->in);
-	const enum cn_negatives_kind kind = m->config->kind;
+	const char *file = cn_reader_name(m->in), *field = m->config->field;
 
-	if (kind != CN_NEGATIVES_AUTO)
-		return cn_err_set(err, CN_FAILED, "%s: no field '%s', which --negatives asks for; %s", file,
-			kind == CN_NEGATIVES_Z ? "neg_z" : "neg_id", kind == CN_NEGATIVES_Z ? "make it with cn-gen" : "choose it with cn-mine");
+	if (field && strcmp(field, "neg_id") != 0)
+		return cn_negz_need(&m->negz, err);
+	if (field)
+		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id', which --negatives asks for; choose it with cn-mine", file);
 	if (samples)
 		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id' or 'neg_z', and 'neg' asks for an encoder: name it with -m", file);
 	return cn_err_set(err, CN_FAILED, "%s: no field 'neg_id', 'neg_z' or 'neg'; choose negatives with cn-mine, or make them with cn-gen",
@@ -123,11 +123,12 @@ refuse(const struct measure *m, bool samples, struct cn_err *err)
 static int
 plan_negatives(struct measure *m, const struct cn_schema *schema, struct cn_err *err)
 {
-	const enum cn_negatives_kind kind = m->config->kind;
+	const char *field = m->config->field;
+	const bool ids = !field || strcmp(field, "neg_id") == 0;
 
-	cn_negz_find(&m->negz, m->in, m->config->encoder);
-	m->neg_id = kind == CN_NEGATIVES_Z ? -1 : cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1);
-	m->vectors = m->negz.neg_z >= 0 ? kind != CN_NEGATIVES_ID : kind == CN_NEGATIVES_AUTO && m->neg_id < 0 && m->negz.neg >= 0;
+	cn_negz_find(&m->negz, m->in, m->config->encoder, field);
+	m->neg_id = ids ? cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1) : -1;
+	m->vectors = m->negz.neg_z >= 0 || (m->negz.neg >= 0 && m->neg_id < 0);
 	if (!m->vectors && m->neg_id < 0)
 		return refuse(m, cn_schema_find(schema, "neg") >= 0, err);
 	m->k = m->vectors ? m->negz.k : schema->field[m->neg_id].shape.dim[0];

@@ -18,15 +18,9 @@
 
 enum { CN_NEGATIVES_BINS = 200 };	/* of a histogram, at most */
 
-/* Which negatives, where a stream has both.  Order is that of the option's choices. */
-enum cn_negatives_kind {
-	CN_NEGATIVES_AUTO,	/* neg_z where it is, else neg_id, else neg */
-	CN_NEGATIVES_ID, CN_NEGATIVES_Z,
-};
-
 struct cn_negatives_config {
 	struct cn_encoder *encoder;	/* vectors are its head's of x and pos; NULL = fields z, pos_z where they are; not owned */
-	enum cn_negatives_kind kind;
+	const char *field;		/* neg_id, neg_z or neg; NULL = neg_z where it is, else neg_id, else neg */
 	double margin;			/* a negative above the positive's cosine less this is a violation */
 	size_t bins;			/* of the histogram, 0..CN_NEGATIVES_BINS */
 	uint64_t memory;		/* bound on the bank, and on against, bytes each; 0 = none */

@@ -9,13 +9,24 @@
 
 #include "base/banned.h"
 
+/* Whether negatives of that name may be taken. */
+static bool
+wanted(const struct cn_negz *negz, const char *name)
+{
+	return !negz->field || strcmp(negz->field, name) == 0;
+}
+
 void
-cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder *encoder)
+cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder *encoder, const char *field)
 {
 	const struct cn_schema *schema = cn_reader_schema(in);
-	const int neg = encoder ? cn_schema_find(schema, "neg") : -1, ids = cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1);
 
-	*negz = (struct cn_negz){ in, encoder, cn_schema_find_as(schema, "neg_z", CN_DTYPE_F32, 2), -1, -1, 0, 0 };
+	*negz = (struct cn_negz){ in, encoder, field, -1, -1, -1, 0, 0 };
+	const int neg = encoder && wanted(negz, "neg") ? cn_schema_find(schema, "neg") : -1;
+	const int ids = cn_schema_find_as(schema, "neg_id", CN_DTYPE_U64, 1);
+
+	if (wanted(negz, "neg_z"))
+		negz->neg_z = cn_schema_find_as(schema, "neg_z", CN_DTYPE_F32, 2);
 	if (negz->neg_z >= 0) {
 		negz->k = schema->field[negz->neg_z].shape.dim[0];
 		negz->dim = schema->field[negz->neg_z].shape.dim[1];
@@ -39,14 +50,24 @@ sample_field(const struct cn_field *neg)
 	return one;
 }
 
+static int
+refuse_none(const struct cn_negz *negz, const char *file, struct cn_err *err)
+{
+	if (!negz->field)
+		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_z'%s; make negatives with cn-gen", file,
+			negz->encoder ? " or 'neg'" : ", and 'neg' asks for an encoder (-m)");
+	if (wanted(negz, "neg") && cn_schema_find(cn_reader_schema(negz->in), "neg") >= 0)
+		return cn_err_set(err, CN_FAILED, "%s: field 'neg' asks for an encoder: name it with -m", file);
+	return cn_err_set(err, CN_FAILED, "%s: no field '%s', which --negatives asks for; make it with cn-gen", file, negz->field);
+}
+
 int
 cn_negz_need(const struct cn_negz *negz, struct cn_err *err)
 {
 	const char *file = cn_reader_name(negz->in);
 
 	if (negz->neg_z < 0 && negz->neg < 0)
-		return cn_err_set(err, CN_FAILED, "%s: no field 'neg_z'%s; make negatives with cn-gen", file,
-			negz->encoder ? " or 'neg'" : ", and 'neg' asks for an encoder (-m)");
+		return refuse_none(negz, file, err);
 	if (negz->neg < 0)
 		return 0;
 	const struct cn_field one = sample_field(&cn_reader_schema(negz->in)->field[negz->neg]);

@@ -16,12 +16,13 @@
 struct cn_negz {
 	struct cn_reader *in;		/* not owned */
 	struct cn_encoder *encoder;	/* not owned; NULL: neg is of no use */
+	const char *field;		/* where to look, not owned; NULL: neg_z, else neg */
 	int neg_z, neg, neg_id;		/* fields; -1 = none.  Of neg_z and neg at most one; neg_id tells which of neg are none */
 	size_t k, dim;			/* negatives of a row, numbers of each */
 };
 
-/* Looks for them; a stream without has neither neg_z nor neg. */
-void cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder *encoder);
+/* Looks for them in field, or (NULL) in neg_z where it is, else in neg; a stream without has neither neg_z nor neg. */
+void cn_negz_find(struct cn_negz *negz, struct cn_reader *in, struct cn_encoder *encoder, const char *field);
 
 /* Refuses negatives that the encoder was not trained on, or none at all.  0 or -1. */
 int cn_negz_need(const struct cn_negz *negz, struct cn_err *err);

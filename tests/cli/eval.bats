@@ -233,6 +233,24 @@ print("%.4f %.4f %.4f" % ((t[near] == y[:, None]).mean(), 1 - g[:, u[0], u[1]].m
 	diff both - <<<"$output"
 }
 
+@test "eval: samples that were made are measured also where vectors stand beside them" {
+	m=$CN_FIXTURES/model.safetensors d=$CN_FIXTURES/demo.cns
+	ok "cn-gen --method mix --k 3 --round 64 -m $m $d -o mixed.cns && cn-gen --method gradient --k 3 --round 64 -m $m mixed.cns -o both.cns"
+	ok 'cn-cat --fields id,x,pos,label,neg both.cns -o neg.cns && cn-cat --fields id,x,pos,label,neg_z both.cns -o neg_z.cns'
+	for task in negatives generator; do
+		for field in neg neg_z; do
+			ok "cn-eval $task --bank $d -m $m $field.cns"
+			alone=$output
+			ok "cn-eval $task --negatives $field --bank $d -m $m both.cns"
+			diff - <<<"$output" <(echo "$alone")
+		done
+		refuses 1 "cn-eval $task --negatives neg --bank $d -m $m neg_z.cns" "neg_z.cns: no field 'neg', which --negatives asks for; make it with cn-gen"
+		refuses 1 "cn-eval $task --negatives neg_z --bank $d -m $m neg.cns" "neg.cns: no field 'neg_z', which --negatives asks for; make it with cn-gen"
+		refuses 1 "cn-eval $task --negatives neg --bank $d both.cns" "both.cns: field 'neg' asks for an encoder: name it with -m"
+	done
+	refuses 2 "cn-eval generator --negatives neg_id --bank $d both.cns" 'those that ids name were not made'
+}
+
 # five FILE: an encoder with a head of five numbers.
 five() {
 	ok "cn-train -q --arch flatten --head linear:5 --batch 50 -o $1 $CN_FIXTURES/demo.cns"
@@ -377,7 +395,6 @@ five() {
 		generator --against z.cns
 		generator --known text
 		generator --symmetric
-		generator --negatives neg_z
 		negatives --reach 3
 		negatives --copy 0.9
 		negatives --sheet sh.png

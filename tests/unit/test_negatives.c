@@ -318,7 +318,7 @@ slow_distinct(void)
 static void
 agrees(struct cn_pool *pool, bool made)
 {
-	const struct cn_negatives_config config = { .kind = made ? CN_NEGATIVES_Z : CN_NEGATIVES_ID, .pool = pool };
+	const struct cn_negatives_config config = { .field = made ? "neg_z" : "neg_id", .pool = pool };
 	struct cn_err err = { 0 };
 	const struct cn_negatives_result r = measure(config, true, false, true, &err);
 	struct twin t = { 0 };
