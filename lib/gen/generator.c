@@ -30,7 +30,7 @@ plan_schema(struct cn_generator *g, const struct cn_schema *in, struct cn_err *e
 {
 	static const char *const about[] = { "neg_z", "neg_score", "neg_rank", "neg_source", "neg_rule" };
 	static const char *const old[] = { "neg", "neg_id", "neg_weight", "neg_logq" };
-	const uint32_t k = (uint32_t)g->config.method.k, dim = (uint32_t)cn_rounds_dim(g->rounds);
+	const uint32_t k = (uint32_t)g->config.method.k, dim = (uint32_t)cn_rounds_space(g->rounds).dim;
 	const struct cn_shape vectors = { 2, { k, dim } }, numbers = { 1, { k } };
 	const bool by_value = g->config.method.by_value;
 	struct cn_schema *out = &g->out_schema;
@@ -90,7 +90,7 @@ plan(struct cn_generator *g, struct cn_reader *in, struct cn_err *err)
 	g->rounds = cn_rounds_new(&g->config.rounds, in, err);
 	if (err->code || plan_schema(g, cn_reader_schema(in), err) < 0)
 		return -1;
-	method->dim = g->made.dim = cn_rounds_dim(g->rounds);
+	method->dim = g->made.dim = cn_rounds_space(g->rounds).dim;
 	method->rows = g->config.rounds.rows;
 	method->mined = cn_rounds_mined(g->rounds);
 	method->pool = g->config.rounds.pool;
@@ -160,7 +160,9 @@ cn_generator_learned(const struct cn_generator *g)
 static int
 exchange(struct cn_generator *g, const struct cn_meta *settings, struct cn_state *state)
 {
-	cn_state_text(state, g->config.kind->word, g->made.dim, settings, &g->before);
+	const struct cn_space space = cn_rounds_space(g->rounds);
+
+	cn_state_text(state, g->config.kind->word, &space, settings, &g->before);
 	if (!state->err->code)
 		g->config.kind->keep(g->method, state);
 	return state->err->code ? -1 : 0;

@@ -40,7 +40,7 @@ find_vectors(struct cn_rounds *r, struct cn_err *err)
 	if (cn_vector_init(&r->vector, schema, file, embed ? "x" : "z", r->config.encoder, CN_ENCODER_HEAD, err) < 0 ||
 	    cn_vector_init(&r->pos_vector, schema, file, embed ? "pos" : "pos_z", r->config.encoder, CN_ENCODER_HEAD, err) < 0)
 		return -1;
-	const struct cn_space own = cn_vector_space(&r->vector, r->in), positive = cn_vector_space(&r->pos_vector, r->in);
+	const struct cn_space own = cn_rounds_space(r), positive = cn_vector_space(&r->pos_vector, r->in);
 	const size_t dim = r->round.dim = own.dim;
 
 	if (cn_space_match(&own, &positive, err) < 0)
@@ -54,7 +54,7 @@ find_vectors(struct cn_rounds *r, struct cn_err *err)
 static bool
 comparable(const struct cn_rounds *r)
 {
-	const struct cn_space own = cn_vector_space(&r->vector, r->in), mined = cn_space_of_field(r->in, "neg_z");
+	const struct cn_space own = cn_rounds_space(r), mined = cn_space_of_field(r->in, "neg_z");
 
 	return cn_space_same(&own, &mined);
 }
@@ -157,10 +157,10 @@ cn_rounds_free(struct cn_rounds *r)
 	cn_mem_free(r);
 }
 
-size_t
-cn_rounds_dim(const struct cn_rounds *r)
+struct cn_space
+cn_rounds_space(const struct cn_rounds *r)
 {
-	return r->round.dim;
+	return cn_vector_space(&r->vector, r->in);
 }
 
 size_t

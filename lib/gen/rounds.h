@@ -15,6 +15,7 @@
 #include "base/pool.h"
 #include "gen/round.h"
 #include "nn/encoder.h"
+#include "nn/space.h"
 #include "stream/batch.h"
 #include "stream/reader.h"
 #include "stream/step.h"
@@ -34,8 +35,8 @@ struct cn_rounds_config {
 struct cn_rounds *cn_rounds_new(const struct cn_rounds_config *config, struct cn_reader *in, struct cn_err *err);
 void cn_rounds_free(struct cn_rounds *rounds);
 
-/* Of a vector; and the negatives rows come with that are used. */
-size_t cn_rounds_dim(const struct cn_rounds *rounds);
+/* Where anchors lie, as what is made of them; and the negatives rows come with that are used. */
+struct cn_space cn_rounds_space(const struct cn_rounds *rounds);
 size_t cn_rounds_mined(const struct cn_rounds *rounds);
 
 /* The field of an anchor's sample; only with an encoder. */

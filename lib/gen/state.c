@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gen/state.h"
+#include "nn/origin.h"
 
 #include "base/banned.h"
 
@@ -131,18 +132,22 @@ check_settings(struct cn_state *s, const struct cn_meta *settings)
 
 /* On the way back. */
 static void
-check_text(struct cn_state *s, const char *method, size_t dim, const struct cn_meta *settings, uint64_t *rows)
+check_text(struct cn_state *s, const char *method, const struct cn_space *space, const struct cn_meta *settings, uint64_t *rows)
 {
 	const struct cn_meta *meta = &s->weights->meta;
 	const char *word = cn_meta_get(meta, "gen.method"), *width = cn_meta_get(meta, "gen.dim"), *seen = cn_meta_get(meta, "gen.rows");
+	const char *layer = cn_meta_get(meta, "gen.layer");
 
 	if (!word || !width || !seen)
 		cn_err_set(s->err, CN_FAILED, "%s: is no state of cn-gen; give --state a name of its own", s->path);
 	else if (strcmp(word, method) != 0)
 		cn_err_set(s->err, CN_FAILED, "%s: is a state of --method %.32s, not of %s; give another --state", s->path, word, method);
-	else if (strtoull(width, NULL, 10) != dim)
+	else if (strtoull(width, NULL, 10) != space->dim)
 		cn_err_set(s->err, CN_FAILED, "%s: was learned of vectors of %.20s numbers, and here they have %zu; give another --state",
-			s->path, width, dim);
+			s->path, width, space->dim);
+	else if (cn_origin_differ(layer, space->layer))
+		cn_err_set(s->err, CN_FAILED, "%s: was learned of vectors of the %.20s, and here they are of the %s; give another --state",
+			s->path, layer, space->layer);
 	else
 		check_settings(s, settings);
 	if (!s->err->code)
@@ -150,18 +155,20 @@ check_text(struct cn_state *s, const char *method, size_t dim, const struct cn_m
 }
 
 void
-cn_state_text(struct cn_state *s, const char *method, size_t dim, const struct cn_meta *settings, uint64_t *rows)
+cn_state_text(struct cn_state *s, const char *method, const struct cn_space *space, const struct cn_meta *settings, uint64_t *rows)
 {
 	struct cn_meta *meta = &s->weights->meta;
 
 	if (s->err->code)
 		return;
 	if (s->back) {
-		check_text(s, method, dim, settings, rows);
+		check_text(s, method, space, settings, rows);
 		return;
 	}
 	cn_meta_set(meta, "gen.method", method, s->err);
-	cn_meta_format(meta, "gen.dim", "%zu", s->err, dim);
+	cn_meta_format(meta, "gen.dim", "%zu", s->err, space->dim);
+	if (space->layer)
+		cn_meta_set(meta, "gen.layer", space->layer, s->err);
 	cn_meta_format(meta, "gen.rows", "%" PRIu64, s->err, *rows);
 	for (size_t i = 0; i < settings->n; i++) {
 		char key[128];

@@ -4,6 +4,7 @@
  * A method names what it has once, for both ways.  As text the file holds
  *	gen.method		the method's word
  *	gen.dim			numbers of a vector
+ *	gen.layer		of the encoder that made the vectors, where it is known (nn/origin.h)
  *	gen.rows		rows seen so far
  *	gen.option.NAME		each setting that was not left as it is by default
  * so that a state is taken back only by a method that would have come to the same one.
@@ -20,6 +21,7 @@
 #include "data/safetensors.h"
 #include "gen/mlp.h"
 #include "nn/optimizer.h"
+#include "nn/space.h"
 
 /* One side of an exchange; the first error sticks, and then nothing more is moved. */
 struct cn_state {
@@ -40,9 +42,9 @@ void cn_state_learned(struct cn_state *state, const char *name, float *weights, 
 void cn_state_network(struct cn_state *state, const char *name, struct cn_mlp *mlp, struct cn_optimizer *optimizer);
 
 /*
- * The text above; on the way back, refuses a file that is no state, and one of another method, dimension or setting, and
+ * The text above; on the way back, refuses a file that is no state, and one of another method, space or setting, and
  * names it.  settings: names and values.
  */
-void cn_state_text(struct cn_state *state, const char *method, size_t dim, const struct cn_meta *settings, uint64_t *rows);
+void cn_state_text(struct cn_state *state, const char *method, const struct cn_space *space, const struct cn_meta *settings, uint64_t *rows);
 
 #endif

@@ -383,6 +383,9 @@ open("state", "wb").write(b)' "$@"
 	refuses 1 "cn-gen $quick --lr 0.01 -s 2 --state state $(z) -o n" 'state: was learned without --seed 2'
 	ok "cn-train -q --arch 'conv:4/4 gap' --head 'linear:8' --batch 50 -o narrow $CN_FIXTURES/demo.cns"
 	refuses 1 "cn-gen $quick --lr 0.01 --state state -m narrow $CN_FIXTURES/demo.cns -o n" 'was learned of vectors of 16 numbers, and here they have 8'
+	layers
+	refuses 1 "cn-gen $quick --lr 0.01 --state state trunk.cns -o n" 'state: was learned of vectors of the head, and here they are of the trunk'
+	ok "cn-gen $quick --lr 0.01 --state none unknown.cns -o g && cn-gen $quick --lr 0.01 --state none trunk.cns -o g && rm g none"
 	refuses 1 "cn-gen $quick --state $CN_FIXTURES/model.safetensors $(z) -o n" 'model.safetensors: is no state of cn-gen'
 	refuses 1 "cn-gen --state nothing --freeze $(z) -o n" "'nothing'"
 	refuses 1 "cn-gen $quick --state no/where $(z) -o n" 'no/where'
