@@ -38,8 +38,8 @@ static const struct cn_opt opts[] = {
 	{ 0, "iterations", CN_INT(iterations), "count", "300", 1, 1000000, .of = "linear", .help = "Take this many steps at most" },
 	{ 'b', "bank", CN_PATH(bank), "file", .of = "negatives, generator", .help = "This stream has what neg_id names (negatives), or the real samples (generator)" },
 	{ 'm', "model", CN_PATH(model), "file", .of = "negatives, generator", .help = "Compare samples by the head of this encoder instead of comparing field z" },
-	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z|neg", .of = "negatives, generator", .help = "Measure these; auto: neg_z where it is, otherwise neg_id (not generator), "
-		"otherwise neg" },
+	{ 0, "negatives", CN_CHOICE(negatives), "field", "auto", .choices = "auto|neg_id|neg_z|neg", .of = "negatives, generator",
+		.help = "Measure these; auto: neg_z where it is, otherwise neg_id (not generator), otherwise neg" },
 	{ 0, "margin", CN_REAL(margin), "cosine", "0.05", 0, 2, .of = "negatives", .help = "Count as violations what is above the positive's cosine less this" },
 	{ 0, "bins", CN_INT(bins), "count", "20", 0, CN_NEGATIVES_BINS, .of = "negatives", .help = "Write a histogram of the cosines in this many bins" },
 	{ 0, "known", CN_PATH(known), "file", .of = "negatives", .help = "Look for the known positives of this text: two ids a line, an anchor's and a positive's" },
