@@ -1,4 +1,4 @@
-/* dense - four rows by sixteen columns of the result at a time, held in registers while k runs. */
+/* dense - four rows by two vectors of columns of the result at a time (by one of 16), held in registers while k runs. */
 #include <string.h>
 
 #include "gen/dense.h"
@@ -26,65 +26,47 @@ cn_dense_padded(size_t n)
 	return (n + LANES - 1) / LANES * LANES;
 }
 
-/* Rows first..first+3 of the result. */
-CN_CLONES static void
-four_rows(const struct job *job, size_t first)
-{
-	const float *a = job->a + first * job->down;
-	const size_t down = job->down;
-
-	for (size_t j = 0; j < job->n; j += LANES) {
-		float s0 __attribute__((vector_size(4 * LANES))) = { 0 }, s1 __attribute__((vector_size(4 * LANES))) = { 0 };
-		float s2 __attribute__((vector_size(4 * LANES))) = { 0 }, s3 __attribute__((vector_size(4 * LANES))) = { 0 };
-		float *c = job->c + first * job->ldc + j;
-
-		for (size_t k = 0; k < job->k; k++) {
-			const float *at = a + k * job->along;
-			float b __attribute__((vector_size(4 * LANES)));
-
-			memcpy(&b, job->b + k * job->ldb + j, sizeof b);
-			s0 += at[0] * b;
-			s1 += at[down] * b;
-			s2 += at[2 * down] * b;
-			s3 += at[3 * down] * b;
-		}
-		memcpy(c, &s0, sizeof s0);
-		memcpy(c + job->ldc, &s1, sizeof s1);
-		memcpy(c + 2 * job->ldc, &s2, sizeof s2);
-		memcpy(c + 3 * job->ldc, &s3, sizeof s3);
-	}
+/*
+ * Rows of the result from first on, at most four.  Where there are fewer the last is reckoned again; loops of a fixed
+ * count are what keeps the sums in registers.
+ */
+#define FOUR_ROWS(BYTES, TARGET) \
+TARGET static void \
+four_rows_##BYTES(const struct job *job, size_t first, size_t count) \
+{ \
+	typedef float vector __attribute__((vector_size(BYTES))); \
+	enum { VECTORS = BYTES == 64 ? 1 : 2, WIDTH = BYTES / 4 }; \
+	const float *a[4]; \
+ \
+	for (size_t r = 0; r < 4; r++) \
+		a[r] = job->a + (first + (r < count ? r : count - 1)) * job->down; \
+	for (size_t j = 0; j < job->n; j += VECTORS * WIDTH) { \
+		vector sum[4][VECTORS] = { { { 0 } } }; \
+ \
+		for (size_t k = 0; k < job->k; k++) \
+			for (size_t v = 0; v < VECTORS; v++) { \
+				vector b; \
+ \
+				memcpy(&b, job->b + k * job->ldb + j + v * WIDTH, sizeof b); \
+				for (size_t r = 0; r < 4; r++) \
+					sum[r][v] += a[r][k * job->along] * b; \
+			} \
+		for (size_t r = 0; r < 4; r++) \
+			if (r < count) \
+				memcpy(job->c + (first + r) * job->ldc + j, sum[r], sizeof sum[r]); \
+	} \
 }
-
-CN_CLONES static void
-one_row(const struct job *job, size_t row)
-{
-	const float *a = job->a + row * job->down;
-
-	for (size_t j = 0; j < job->n; j += LANES) {
-		float sum __attribute__((vector_size(4 * LANES))) = { 0 };
-
-		for (size_t k = 0; k < job->k; k++) {
-			float b __attribute__((vector_size(4 * LANES)));
-
-			memcpy(&b, job->b + k * job->ldb + j, sizeof b);
-			sum += a[k * job->along] * b;
-		}
-		memcpy(job->c + row * job->ldc + j, &sum, sizeof sum);
-	}
-}
+CN_WIDTHS(FOUR_ROWS)
 
 static void
 part(void *context, size_t i, size_t worker)
 {
 	const struct job *job = context;
 	const size_t end = i * PART + cn_pool_part_size(job->m, i, PART);
-	size_t row = i * PART;
 
 	(void)worker;
-	for (; row + 4 <= end; row += 4)
-		four_rows(job, row);
-	for (; row < end; row++)
-		one_row(job, row);
+	for (size_t row = i * PART; row < end; row += 4)
+		CN_WIDEST(four_rows)(job, row, end - row < 4 ? end - row : 4);
 }
 
 void

@@ -1,8 +1,9 @@
 /*
- * Sums in a fixed order (see the header): 16 lanes in one vector variable, so that the compiler may use
- * four, two or one machine vectors for them without touching the order of a single addition.
+ * Sums in a fixed order (see the header): 16 lanes in one, two or four machine vectors, which does not touch the
+ * order of a single addition.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -14,45 +15,49 @@
 
 #define LANES CN_LANES
 
-CN_CLONES float
+/* Fills the lanes with products, or squared differences, of as many numbers as fill them all; returns how many those are. */
+#define FILL(BYTES, TARGET) \
+TARGET static size_t \
+fill_##BYTES(bool distance, const float *a, const float *b, size_t n, float *lane) \
+{ \
+	typedef float vector __attribute__((vector_size(BYTES))); \
+	enum { VECTORS = 4 * LANES / BYTES }; \
+	vector sum[VECTORS] = { { 0 } }; \
+	size_t i = 0; \
+ \
+	for (; i + LANES <= n; i += LANES) \
+		for (size_t v = 0; v < VECTORS; v++) { \
+			vector x, y; \
+ \
+			memcpy(&x, a + i + v * (BYTES / 4), sizeof x); \
+			memcpy(&y, b + i + v * (BYTES / 4), sizeof y); \
+			sum[v] += distance ? (x - y) * (x - y) : x * y; \
+		} \
+	memcpy(lane, sum, sizeof sum); \
+	return i; \
+}
+CN_WIDTHS(FILL)
+
+float
 cn_kernel_dot(const float *a, const float *b, size_t n)
 {
-	float sum[LANES] __attribute__((aligned(64))) = { 0 };
-	float total __attribute__((vector_size(4 * LANES))) = { 0 };
-	size_t i = 0;
+	float lane[LANES];
+	size_t i = CN_WIDEST(fill)(false, a, b, n, lane);
 
-	for (; i + LANES <= n; i += LANES) {
-		float x __attribute__((vector_size(4 * LANES))), y __attribute__((vector_size(4 * LANES)));
-
-		memcpy(&x, a + i, sizeof x);
-		memcpy(&y, b + i, sizeof y);
-		total += x * y;
-	}
-	memcpy(sum, &total, sizeof sum);
-	for (size_t lane = 0; i < n; i++, lane++)
-		sum[lane] += a[i] * b[i];
-	return cn_lanes_fold(sum);
+	for (size_t l = 0; i < n; i++, l++)
+		lane[l] += a[i] * b[i];
+	return cn_lanes_fold(lane);
 }
 
-CN_CLONES float
+float
 cn_kernel_distance2(const float *a, const float *b, size_t n)
 {
-	float sum[LANES] __attribute__((aligned(64))) = { 0 };
-	float total __attribute__((vector_size(4 * LANES))) = { 0 };
-	size_t i = 0;
+	float lane[LANES];
+	size_t i = CN_WIDEST(fill)(true, a, b, n, lane);
 
-	for (; i + LANES <= n; i += LANES) {
-		float x __attribute__((vector_size(4 * LANES))), y __attribute__((vector_size(4 * LANES)));
-
-		memcpy(&x, a + i, sizeof x);
-		memcpy(&y, b + i, sizeof y);
-		x -= y;
-		total += x * x;
-	}
-	memcpy(sum, &total, sizeof sum);
-	for (size_t lane = 0; i < n; i++, lane++)
-		sum[lane] += (a[i] - b[i]) * (a[i] - b[i]);
-	return cn_lanes_fold(sum);
+	for (size_t l = 0; i < n; i++, l++)
+		lane[l] += (a[i] - b[i]) * (a[i] - b[i]);
+	return cn_lanes_fold(lane);
 }
 
 /* Squares of floats are exact in doubles and their sum cannot overflow: any finite row gets a length. */
