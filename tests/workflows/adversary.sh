@@ -10,9 +10,8 @@
 . "$(dirname "$0")/../bench/measure.bash"
 read -ra sets <<<"${CN_SETS:-demo late cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
-all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded assembled assembled-guarded mix mix-guarded
-	adversary adversary-guarded gan gan-guarded gan-and-mined gradient'
-read -rd "" -a choices <<<"${CN_CHOICES:-$all}" || :
+all='in-batch random hcl hard hard-guarded mix mix-guarded adversary adversary-guarded gan gan-guarded gan-and-mined gradient'
+read -ra choices <<<"${CN_CHOICES:-$all}"
 kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
 export kept CN_THREADS=1 scale=${CN_SCALE:-1} every=1600
 cd "$work" || exit
@@ -26,27 +25,27 @@ settings() {
 	esac
 }
 
-# Rows to learn from, epochs of the first encoder and behind it, how to augment and build, the share that a class has; how many vectors
+# Rows to learn from, epochs of the first encoder and behind it, how to augment, the share that a class has; how many vectors
 # to make for each row, and how near to the anchor: where classes are many, as near as the positive may be.
 describe() {
 	case $1 in
 	demo | late)
-		rows=8000 before=4 behind=4 views=() widths='16 32/2 64/2 128/2' prior=0.01 made=16 target=0.95
+		rows=8000 before=4 behind=3 views=() prior=0.01 made=16 target=0.95
 		[ "$1" = demo ] || before=12 ;;
 	cifar10)
-		rows=6000 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
-		widths='32 64/2 128/2 256/2' prior=0.1 made=4 target=0.8 ;;
+		rows=5600 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
+		prior=0.1 made=4 target=0.8 ;;
 	fashion)
-		rows=10000 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) widths='16 32/2 64/2 128/2' prior=0.1 made=4 target=0.6 ;;
+		rows=4800 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) prior=0.1 made=4 target=0.6 ;;
 	esac
 	rows=$(awk -v n="$rows" -v scale="$scale" 'BEGIN { print int(n * scale) }')
-	net=(--arch "conv:${widths// / conv:} gap" --head 'linear:128 relu linear:64')
+	net=(--arch 'conv:16 conv:32/2 conv:64/2 conv:128/2 gap' --head 'linear:128 relu linear:64')
 }
 
 # Rows to learn from and to test with; and the bank, in which rows look as they do in training: what an encoder with batch norms is
 # shown beside its batch moves their averages, and samples as they are would have them fit the test better.
 import() {
-	local rows before behind views widths prior made target net
+	local rows before behind views prior made target net
 
 	describe "$1"
 	case $1 in
@@ -69,7 +68,7 @@ import() {
 # The first encoder of a set, setting and seed.
 begin() {
 	local set=$1 batch=${2%,*} temperature=${2#*,} seed=$3 model="$kept/first.$1.$2.$scale.$3.safetensors"
-	local rows before behind views widths prior made target net
+	local rows before behind views prior made target net
 
 	[ ! -e "$model" ] || return 0
 	describe "$set"
@@ -83,12 +82,10 @@ choose() {
 	local gen=(cn-gen -q --follow "$to.d/weights" --every "$every" --round 400 --method)
 
 	case $1 in
-	in-batch* | hcl) cat ;;
+	in-batch | hcl) cat ;;
 	random) cn-mine -q --strategy random --k 2 --emit id --bank "$set.bank.cns" ;;
 	hard) cn-mine -q "${hard[@]}" ;;
 	hard-guarded) cn-mine -q "${hard[@]}" --max-share 0.95 ;;
-	assembled) cn-mine -q --assemble "$batch" --mix 'hard:0.5 random:0.5' -m "$model" ;;
-	assembled-guarded) cn-mine -q --assemble "$batch" --mix 'hard:0.5 random:0.5' --max-score 0.95 -m "$model" ;;
 	gan-and-mined) choose hard-guarded | choose gan-guarded ;;
 	gradient) "${gen[@]}" gradient --k 2 ;;
 	*-guarded) "${gen[@]}" "${1%-guarded}" --k "$made" --target "$target" ;;
@@ -115,38 +112,56 @@ judge() {
 		awk '$1 ~ /^(hardness|false_negatives|diversity)$/ { print $1, $2 }'
 }
 
-# A cell: k-NN and linear accuracy, seconds of a processor, hardness, false negatives, diversity into the file that keeps them.
+# score MODEL SHARE: its k-NN and linear accuracy, and the seconds of a processor that this share of the training took.
+score() {
+	local split
+
+	for split in train test; do cn-embed -q -m "$1" "$set.$split.cns" -o "$to.d/$split.cns"; done
+	cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
+	cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
+	awk -v share="$2" '{ print ($1 + $2) * share }' "$to.d/seconds"
+}
+
+# keep NAME COMMAND...: what it prints, in a line, whole or not at all.
+keep() {
+	"${@:2}" | paste -s -d ' ' >"$to.d/result"
+	mv "$to.d/result" "$1"
+}
+
+# A cell: accuracies, seconds, hardness, false negatives, diversity into the file that keeps them.  With in-batch negatives the
+# encoder learns from three times the rows, and is looked at on its way.
 cell() {
-	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4" split
+	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4"
 	local batch=${setting%,*} temperature=${setting#*,} model="$kept/first.$1.$2.$scale.$3.safetensors" more=() times=1 TIMEFORMAT='%U %S'
-	local rows before behind views widths prior made target net
+	local rows before behind views prior made target net
 
 	[ ! -e "$to" ] || return 0
 	describe "$set"
 	mkdir "$to.d"
 	mkfifo "$to.d/weights"
 	case $choice in
-	in-batch:*) times=${choice#*:} ;;
+	in-batch) times=3 more=(--publish "$to.d/w" --every $((rows * behind / 2))) ;;
 	hcl) more=(--loss "hcl:beta=1,prior=$prior") ;;
 	mix* | adversary* | gan* | gradient) more=(--publish "$to.d/weights" --publish "$to.d/w" --every "$every") ;;
 	esac
 	case $choice in random | hard* | gan-and-mined) more+=(--bank "$set.bank.cns") ;; esac
 	{ time learn "$times" "${more[@]}" 2>&3; } 3>&2 2>"$to.d/seconds"
-	for split in train test; do cn-embed -q -m "$to.d/m.safetensors" "$set.$split.cns" -o "$to.d/$split.cns"; done
-	{
-		cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
-		cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
-		awk '{ print $1 + $2 }' "$to.d/seconds"
-		case $choice in in-batch* | hcl | assembled*) ;; *) judge ;; esac
-	} | paste -s -d ' ' >"$to.d/result"
-	mv "$to.d/result" "$to"
+	case $choice in
+	in-batch)
+		keep "$to:1.5" score "$to.d/w.3" 0.5
+		keep "$to:2" score "$to.d/w.4" 0.66667
+		keep "$to:3" score "$to.d/w.6" 1
+		keep "$to" score "$to.d/w.2" 0.33333 ;;
+	hcl) keep "$to" score "$to.d/m.safetensors" 1 ;;
+	*) keep "$to" eval 'score "$to.d/m.safetensors" 1; judge' ;;
+	esac
 	rm -r "$to.d"
 }
-export -f describe begin choose learn judge cell
+export -f describe begin choose learn judge score keep cell
 
 # What is kept of a set and setting, a line for each choice.
 tell() {
-	for choice in "${choices[@]}"; do
+	for choice in $(printf '%s\n' "${choices[@]}" | sed 's/^in-batch$/& &:1.5 &:2 &:3/'); do
 		for seed in "${seeds[@]}"; do echo "$choice $seed $(cat "$kept/$1.$2.$scale.$seed.$choice")"; done
 	done | awk -v OFS='\t' '
 		function mean(what, c,  i) { sum = 0; for (i = 1; i <= n[c]; i++) sum += what[c, i]; return sum / n[c] }
