@@ -10,8 +10,9 @@
 . "$(dirname "$0")/../bench/measure.bash"
 read -ra sets <<<"${CN_SETS:-demo late cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
-all='in-batch random hcl hard hard-guarded mix mix-guarded adversary adversary-guarded gan gan-guarded gan-and-mined gradient'
-read -ra choices <<<"${CN_CHOICES:-$all}"
+all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded mix mix-guarded adversary adversary-guarded
+	gan gan-guarded gan-and-mined gradient'
+read -rd "" -a choices <<<"${CN_CHOICES:-$all}" || :
 kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
 export kept CN_THREADS=1 scale=${CN_SCALE:-1} every=1600
 cd "$work" || exit
@@ -82,7 +83,7 @@ choose() {
 	local gen=(cn-gen -q --follow "$to.d/weights" --every "$every" --round 400 --method)
 
 	case $1 in
-	in-batch | hcl) cat ;;
+	in-batch* | hcl) cat ;;
 	random) cn-mine -q --strategy random --k 2 --emit id --bank "$set.bank.cns" ;;
 	hard) cn-mine -q "${hard[@]}" ;;
 	hard-guarded) cn-mine -q "${hard[@]}" --max-share 0.95 ;;
@@ -112,26 +113,9 @@ judge() {
 		awk '$1 ~ /^(hardness|false_negatives|diversity)$/ { print $1, $2 }'
 }
 
-# score MODEL SHARE: its k-NN and linear accuracy, and the seconds of a processor that this share of the training took.
-score() {
-	local split
-
-	for split in train test; do cn-embed -q -m "$1" "$set.$split.cns" -o "$to.d/$split.cns"; done
-	cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
-	cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
-	awk -v share="$2" '{ print ($1 + $2) * share }' "$to.d/seconds"
-}
-
-# keep NAME COMMAND...: what it prints, in a line, whole or not at all.
-keep() {
-	"${@:2}" | paste -s -d ' ' >"$to.d/result"
-	mv "$to.d/result" "$1"
-}
-
-# A cell: accuracies, seconds, hardness, false negatives, diversity into the file that keeps them.  With in-batch negatives the
-# encoder learns from three times the rows, and is looked at on its way.
+# A cell: k-NN and linear accuracy, seconds of a processor, hardness, false negatives, diversity into the file that keeps them.
 cell() {
-	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4"
+	local set=$1 setting=$2 seed=$3 choice=$4 to="$kept/$1.$2.$scale.$3.$4" split
 	local batch=${setting%,*} temperature=${setting#*,} model="$kept/first.$1.$2.$scale.$3.safetensors" more=() times=1 TIMEFORMAT='%U %S'
 	local rows before behind views prior made target net
 
@@ -140,28 +124,27 @@ cell() {
 	mkdir "$to.d"
 	mkfifo "$to.d/weights"
 	case $choice in
-	in-batch) times=3 more=(--publish "$to.d/w" --every $((rows * behind / 2))) ;;
+	in-batch:*) times=${choice#*:} ;;
 	hcl) more=(--loss "hcl:beta=1,prior=$prior") ;;
 	mix* | adversary* | gan* | gradient) more=(--publish "$to.d/weights" --publish "$to.d/w" --every "$every") ;;
 	esac
 	case $choice in random | hard* | gan-and-mined) more+=(--bank "$set.bank.cns") ;; esac
 	{ time learn "$times" "${more[@]}" 2>&3; } 3>&2 2>"$to.d/seconds"
-	case $choice in
-	in-batch)
-		keep "$to:1.5" score "$to.d/w.3" 0.5
-		keep "$to:2" score "$to.d/w.4" 0.66667
-		keep "$to:3" score "$to.d/w.6" 1
-		keep "$to" score "$to.d/w.2" 0.33333 ;;
-	hcl) keep "$to" score "$to.d/m.safetensors" 1 ;;
-	*) keep "$to" eval 'score "$to.d/m.safetensors" 1; judge' ;;
-	esac
+	for split in train test; do cn-embed -q -m "$to.d/m.safetensors" "$set.$split.cns" -o "$to.d/$split.cns"; done
+	{
+		cn-eval knn --k 10 --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
+		cn-eval linear --train "$to.d/train.cns" "$to.d/test.cns" | awk '$1 == "accuracy" { print $2 }'
+		awk '{ print $1 + $2 }' "$to.d/seconds"
+		case $choice in in-batch* | hcl) ;; *) judge ;; esac
+	} | paste -s -d ' ' >"$to.d/result"
+	mv "$to.d/result" "$to"
 	rm -r "$to.d"
 }
-export -f describe begin choose learn judge score keep cell
+export -f describe begin choose learn judge cell
 
 # What is kept of a set and setting, a line for each choice.
 tell() {
-	for choice in $(printf '%s\n' "${choices[@]}" | sed 's/^in-batch$/& &:1.5 &:2 &:3/'); do
+	for choice in "${choices[@]}"; do
 		for seed in "${seeds[@]}"; do echo "$choice $seed $(cat "$kept/$1.$2.$scale.$seed.$choice")"; done
 	done | awk -v OFS='\t' '
 		function mean(what, c,  i) { sum = 0; for (i = 1; i <= n[c]; i++) sum += what[c, i]; return sum / n[c] }
