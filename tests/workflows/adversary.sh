@@ -34,7 +34,7 @@ describe() {
 		rows=8000 before=4 behind=3 views=() prior=0.01 made=16 target=0.95
 		[ "$1" = demo ] || before=12 ;;
 	cifar10)
-		rows=5600 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
+		rows=4800 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
 		prior=0.1 made=4 target=0.8 ;;
 	fashion)
 		rows=4800 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) prior=0.1 made=4 target=0.6 ;;
