@@ -3,7 +3,7 @@
  *
  * The order is part of the promise: 16 lanes, element i goes to lane i mod 16, multiply and add
  * rounded separately (no fused multiply-add), lanes summed as a binary tree.  Compiled with
- * -ffp-contract=off; run-time dispatch (target_clones) may widen vectors, never change the order.
+ * -ffp-contract=off; run-time dispatch (tensor/clones) may widen vectors, never change the order.
  */
 #ifndef CN_TENSOR_KERNEL_H
 #define CN_TENSOR_KERNEL_H
