@@ -38,20 +38,20 @@ four_rows_##BYTES(const struct job *job, size_t first, size_t count) \
 	enum { VECTORS = BYTES == 64 ? 1 : 2, WIDTH = BYTES / 4 }; \
 	const float *a[4]; \
  \
-	for (size_t r = 0; r < 4; r++) \
+	CN_EACH(r, 4) \
 		a[r] = job->a + (first + (r < count ? r : count - 1)) * job->down; \
 	for (size_t j = 0; j < job->n; j += VECTORS * WIDTH) { \
 		vector sum[4][VECTORS] = { { { 0 } } }; \
  \
 		for (size_t k = 0; k < job->k; k++) \
-			for (size_t v = 0; v < VECTORS; v++) { \
+			CN_EACH(v, VECTORS) { \
 				vector b; \
  \
 				memcpy(&b, job->b + k * job->ldb + j + v * WIDTH, sizeof b); \
-				for (size_t r = 0; r < 4; r++) \
+				CN_EACH(r, 4) \
 					sum[r][v] += a[r][k * job->along] * b; \
 			} \
-		for (size_t r = 0; r < 4; r++) \
+		CN_EACH(r, 4) \
 			if (r < count) \
 				memcpy(job->c + (first + r) * job->ldc + j, sum[r], sizeof sum[r]); \
 	} \

@@ -26,7 +26,7 @@ fill_##BYTES(bool distance, const float *a, const float *b, size_t n, float *lan
 	size_t i = 0; \
  \
 	for (; i + LANES <= n; i += LANES) \
-		for (size_t v = 0; v < VECTORS; v++) { \
+		CN_EACH(v, VECTORS) { \
 			vector x, y; \
  \
 			memcpy(&x, a + i + v * (BYTES / 4), sizeof x); \

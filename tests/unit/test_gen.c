@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "gen/dense.h"
+#include "gen/dense.c"	/* for its widths */
 #include "gen/gan.h"
 #include "gen/hard.h"
 #include "gen/mix.h"
@@ -50,6 +50,35 @@ test_dense(void)
 	TAP_OK(memcmp(c, d, sizeof c) == 0, "dense: the same of a transposed");
 	TAP_OK(memcmp(c, e, sizeof c) == 0, "dense: the same on three threads");
 	cn_pool_free(pool);
+}
+
+/* Each width that this machine can run gives what the one for every machine gives, for any rows and columns, and writes no more. */
+static void
+test_widths(void)
+{
+	enum { M = 4, N = 48, K = 29 };
+	static float a[M * K], b[K * N], want[M * N], got[M * N];
+
+	fill_normal(a, M * K, 3);
+	fill_normal(b, K * N, 4);
+	for (size_t count = 1; count <= M; count++)
+		for (size_t n = CN_DENSE_LANES; n <= N; n += CN_DENSE_LANES) {
+			const struct job plain = { count, n, K, a, K, 1, b, N, want, N };
+			struct job job = plain;
+
+			memset(want, 0, sizeof want);
+			four_rows_16(&plain, 0, count);
+			job.c = got;
+#define AGREE(BYTES, TARGET) \
+			if (CN_RUNS(BYTES)) { \
+				memset(got, 0, sizeof got); \
+				four_rows_##BYTES(&job, 0, count); \
+				TAP_OK(memcmp(got, want, sizeof got) == 0, \
+					"dense: %zu rows by %zu columns with vectors of %d bytes", count, n, BYTES); \
+			}
+			CN_WIDTHS(AGREE)
+#undef AGREE
+		}
 }
 
 /* Sum of a fixed combination of the outputs, so that its gradient of the output is that combination. */
@@ -396,6 +425,7 @@ main(void)
 	struct cn_gan_config config = settings();
 
 	test_dense();
+	test_widths();
 	test_mlp();
 	test_gradient("the discriminator", CN_GAN_DISCRIMINATOR, config);
 	test_gradient("the generator", CN_GAN_GENERATOR, config);

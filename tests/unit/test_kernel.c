@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/rng.h"
-#include "tensor/kernel.h"
+#include "tensor/kernel.c"	/* for its widths */
 #include "tap.h"
 
 #include "base/banned.h"
@@ -22,6 +22,28 @@ slow_sum(const float *term, size_t n)
 		for (size_t i = 0; i < width; i++)
 			lane[i] = lane[i] + lane[i + width];
 	return lane[0];
+}
+
+static int
+fills(size_t (*fill)(bool, const float *, const float *, size_t, float *), const float *a, const float *b, size_t n)
+{
+	int right = 1;
+
+	for (int distance = 0; distance < 2; distance++) {
+		volatile float lane[LANES] = { 0 };
+		float got[LANES];
+		const size_t whole = n / LANES * LANES;
+
+		for (size_t i = 0; i < whole; i++) {
+			const volatile float difference = a[i] - b[i], product = distance ? difference * difference : a[i] * b[i];
+
+			lane[i % LANES] = lane[i % LANES] + product;
+		}
+		right &= fill(distance, a, b, n, got) == whole;
+		for (size_t l = 0; l < LANES; l++)
+			right &= got[l] == lane[l];
+	}
+	return right;
 }
 
 static void
@@ -45,6 +67,29 @@ sums_in_order(struct cn_rng *rng)
 	}
 	TAP_OK(dots, "dot products of 0 to 300 elements have the bits of the written order");
 	TAP_OK(distances, "squared distances too");
+}
+
+/* Each width that this machine can run fills the lanes as the order is written. */
+static void
+each_width(struct cn_rng *rng)
+{
+	enum { MOST = 100 };
+	float a[MOST], b[MOST];
+
+	for (size_t i = 0; i < MOST; i++) {
+		a[i] = cn_rng_normal(rng);
+		b[i] = cn_rng_normal(rng);
+	}
+#define AGREE(BYTES, TARGET) \
+	if (CN_RUNS(BYTES)) { \
+		int right = 1; \
+ \
+		for (size_t n = 0; n <= MOST; n++) \
+			right &= fills(fill_##BYTES, a, b, n); \
+		TAP_OK(right, "lanes are filled by vectors of %d bytes as by numbers", BYTES); \
+	}
+	CN_WIDTHS(AGREE)
+#undef AGREE
 }
 
 static void
@@ -140,6 +185,7 @@ main(void)
 	cn_rng_key_init(&key, 1, "test-kernel");
 	cn_rng_start(&rng, &key, 0, 0);
 	sums_in_order(&rng);
+	each_width(&rng);
 	any_alignment(&rng);
 	unit_lengths(&rng);
 	exponentials(&rng);

@@ -4,16 +4,20 @@
 # encoder as it learns.  Those that are found were found by the encoder as it was at the start.  Sets: a drawn one of 100 fine
 # classes in 10 coarse ones, early (where more of the same still teaches much) and late; CIFAR-10; Fashion-MNIST.  One table for
 # each: accuracies of five seeds, what in-batch negatives reach in the same time of a processor, and what the last negatives are like.
-# Results are kept in build/adversary, a file for each training, and what is there is not done again.
+# Results are kept in build/adversary, a file for each training, and what is there is not done again by the same programs and script.
 # CN_SETS ("demo late cifar10 fashion"), CN_SEEDS ("0 1 2 3 4"), CN_CHOICES and CN_SCALE (1; parts of the rows) make it smaller;
 # CN_SETTINGS ("32,0.2 256,0.5", batch and temperature) says what else to try: a screen with CN_SEEDS=0.
+# To tell why a choice does not help, CN_CHOICES takes further ones: hard-labelled (none of the nearest is of the anchor's class),
+# hard-vectors (they are used as those that are made are, as vectors through which nothing is learned), hard-vectors-labelled (both).
 . "$(dirname "$0")/../bench/measure.bash"
 read -ra sets <<<"${CN_SETS:-demo late cifar10 fashion}"
 read -ra seeds <<<"${CN_SEEDS:-0 1 2 3 4}"
 all='in-batch in-batch:1.5 in-batch:2 in-batch:3 random hcl hard hard-guarded mix mix-guarded adversary adversary-guarded
-	gan gan-guarded gan-and-mined gradient'
+	gan gan-guarded gan-and-mined gan-and-mined-guarded gradient'
 read -rd "" -a choices <<<"${CN_CHOICES:-$all}" || :
-kept=$(mkdir -p "${BUILD:-build}/adversary" && cd "${BUILD:-build}/adversary" && pwd)
+recipe=$(cat tests/workflows/adversary.sh "$(dirname "$(type -P cn-train)")"/cn-* | cksum)
+kept=${BUILD:-build}/adversary/${recipe% *}
+kept=$(mkdir -p "$kept" && cd "$kept" && pwd)
 export kept CN_THREADS=1 scale=${CN_SCALE:-1} every=1600
 cd "$work" || exit
 
@@ -34,10 +38,10 @@ describe() {
 		rows=8000 before=4 behind=3 views=() prior=0.01 made=16 target=0.95
 		[ "$1" = demo ] || before=12 ;;
 	cifar10)
-		rows=4800 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
+		rows=4000 before=3 behind=2 views=(--crop '0.25,1' --flip 0.5 --jitter '0.4,0.4,0.4,0.1' --grey 0.2)
 		prior=0.1 made=4 target=0.8 ;;
 	fashion)
-		rows=4800 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) prior=0.1 made=4 target=0.6 ;;
+		rows=4000 before=3 behind=2 views=(--crop '0.3,1' --flip 0.5) prior=0.1 made=4 target=0.6 ;;
 	esac
 	rows=$(awk -v n="$rows" -v scale="$scale" 'BEGIN { print int(n * scale) }')
 	net=(--arch 'conv:16 conv:32/2 conv:64/2 conv:128/2 gap' --head 'linear:128 relu linear:64')
@@ -87,7 +91,11 @@ choose() {
 	random) cn-mine -q --strategy random --k 2 --emit id --bank "$set.bank.cns" ;;
 	hard) cn-mine -q "${hard[@]}" ;;
 	hard-guarded) cn-mine -q "${hard[@]}" --max-share 0.95 ;;
-	gan-and-mined) choose hard-guarded | choose gan-guarded ;;
+	hard-labelled) cn-mine -q "${hard[@]}" --label-aware ;;
+	hard-vectors) cn-mine -q "${hard[@]}" --emit z | cn-cat --fields id,label,x,pos,neg_z ;;
+	hard-vectors-labelled) cn-mine -q "${hard[@]}" --emit z --label-aware | cn-cat --fields id,label,x,pos,neg_z ;;
+	gan-and-mined) choose hard | choose gan ;;
+	gan-and-mined-guarded) choose hard-guarded | choose gan-guarded ;;
 	gradient) "${gen[@]}" gradient --k 2 ;;
 	*-guarded) "${gen[@]}" "${1%-guarded}" --k "$made" --target "$target" ;;
 	*) "${gen[@]}" "$1" --k "$made" --target "$target" --guard -2 ;;
@@ -128,7 +136,7 @@ cell() {
 	hcl) more=(--loss "hcl:beta=1,prior=$prior") ;;
 	mix* | adversary* | gan* | gradient) more=(--publish "$to.d/weights" --publish "$to.d/w" --every "$every") ;;
 	esac
-	case $choice in random | hard* | gan-and-mined) more+=(--bank "$set.bank.cns") ;; esac
+	case $choice in random | hard | hard-guarded | hard-labelled | gan-and-mined*) more+=(--bank "$set.bank.cns") ;; esac
 	{ time learn "$times" "${more[@]}" 2>&3; } 3>&2 2>"$to.d/seconds"
 	for split in train test; do cn-embed -q -m "$to.d/m.safetensors" "$set.$split.cns" -o "$to.d/$split.cns"; done
 	{
@@ -155,9 +163,10 @@ tell() {
 		# what the in-batch negatives reach in so many seconds, between those measured
 		function in_time(t,  i, from, to, share) {
 			for (i = 2; i < batches && time[i] < t; i++) ;
-			share = batches < 2 ? 0 : (t - time[i - 1]) / (time[i] - time[i - 1])
-			if (batches < 2 || share < 0) return reached[1]
-			return share > 1 ? reached[batches] : reached[i - 1] + share * (reached[i] - reached[i - 1])
+			if (batches < 2) return "-"
+			share = (t - time[i - 1]) / (time[i] - time[i - 1])
+			if (share > 1) return sprintf(">%.4f", reached[batches])
+			return sprintf("%.4f", share < 0 ? reached[1] : reached[i - 1] + share * (reached[i] - reached[i - 1]))
 		}
 		{
 			if (!($1 in n)) order[++kinds] = $1
@@ -179,9 +188,9 @@ tell() {
 			for (k = 1; k <= kinds; k++) {
 				c = order[k]; least = 9; most = -9; over = 0
 				for (i = 1; i <= n[c]; i++) { d = knn[c, i] - base[i]; over += d; if (d < least) least = d; if (d > most) most = d }
-				print c, both(knn, c), sprintf("%+.4f", over / n[c]), sprintf("%+.4f..%+.4f", least, most), both(linear, c),
-					sprintf("%.1f", mean(seconds, c)),
-					sprintf("%.4f", in_time(mean(seconds, c))), found(hardness, c), found(false_negatives, c), found(diversity, c)
+				print c, both(knn, c), 1 in base ? sprintf("%+.4f", over / n[c]) : "-",
+					1 in base ? sprintf("%+.4f..%+.4f", least, most) : "-", both(linear, c),
+					sprintf("%.1f", mean(seconds, c)), in_time(mean(seconds, c)), found(hardness, c), found(false_negatives, c), found(diversity, c)
 			}
 		}'
 }
