@@ -107,7 +107,7 @@ splice_all(struct cn_step *step, const struct cn_splice_config *config, struct c
 		enter(step, splice, err);
 	cn_progress_start(&step->progress, &tool, step->config, "rows", 0);
 	for (size_t i = 0; i <= n && done == 0; i++)
-		done = cn_splice_run(splice, i ? other[i - 1] : step->in, step->out, &step->progress, err);
+		done = cn_splice_run(splice, i ? other[i - 1] : step->in, step, err);
 	cn_progress_end(&step->progress);
 	cn_mem_free(splice);
 }

@@ -148,15 +148,15 @@ copy_row(const struct cn_splice *splice, const struct cn_batch *in, size_t row, 
 	}
 }
 
-/* The rows of a batch that are taken, as out; *used is how many rows of it were looked at. */
+/* The rows of a batch that are taken behind the first *used, at most so many, as out; *used is how many of it were looked at. */
 static int
-pick(struct cn_splice *splice, const struct cn_batch *in, struct cn_batch *out, size_t *used, struct cn_err *err)
+pick(struct cn_splice *splice, const struct cn_batch *in, size_t most, struct cn_batch *out, size_t *used, struct cn_err *err)
 {
-	size_t n = 0, i = 0;
+	size_t n = 0, i = *used;
 
-	if (cn_batch_room(out, &splice->out, in->rows, err))
+	if (cn_batch_room(out, &splice->out, in->rows - i, err))
 		return -1;
-	for (; i < in->rows && !enough(splice); i++)
+	for (; i < in->rows && n < most && !enough(splice); i++)
 		if (takes(splice, splice->seen + i)) {
 			copy_row(splice, in, i, out, n++);
 			splice->taken++;
@@ -186,29 +186,38 @@ check_schema(const struct cn_splice *splice, const struct cn_reader *reader, str
 		cn_reader_name(reader));
 }
 
+/* Writes what is taken of a batch, in a loop no further than a part of it at a time; returns how many of its rows were looked at. */
+static size_t
+take(struct cn_splice *splice, const struct cn_batch *in, struct cn_batch *out, struct cn_step *step, struct cn_err *err)
+{
+	size_t used = 0;
+
+	if (passes(splice, in) && cn_step_most(step, splice->taken, in->rows) == in->rows) {
+		splice->taken += in->rows;
+		cn_writer_put(step->out, in, err);
+		return in->rows;
+	}
+	while (used < in->rows && !enough(splice) && cn_step_flush(step, splice->taken, err) == 0)
+		if (pick(splice, in, cn_step_most(step, splice->taken, in->rows), out, &used, err) || cn_writer_put(step->out, out, err))
+			break;
+	return used;
+}
+
 int
-cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_writer *writer,
-	struct cn_progress *progress, struct cn_err *err)
+cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_step *step, struct cn_err *err)
 {
 	struct cn_batch in = { 0 }, out = { 0 };
 
 	if (err->code || check_schema(splice, reader, err))
 		return -1;
-	while (!enough(splice) && cn_reader_next(reader, &in, err) > 0) {
-		size_t used = in.rows;
-
+	while (!enough(splice) && cn_step_flush(step, splice->taken, err) == 0 && cn_reader_next(reader, &in, err) > 0) {
 		if (splice->alone)
 			splice->seen = in.first_row;
-		if (passes(splice, &in)) {
-			cn_writer_put(writer, &in, err);
-			splice->taken += in.rows;
-		} else if (!pick(splice, &in, &out, &used, err)) {
-			cn_reader_give_back(reader, in.rows - used);
-			if (out.rows)
-				cn_writer_put(writer, &out, err);
-		}
+		const size_t used = take(splice, &in, &out, step, err);
+
+		cn_reader_give_back(reader, in.rows - used);
 		splice->seen += used;
-		cn_progress_add(progress, used);
+		cn_progress_add(&step->progress, used);
 	}
 	cn_batch_release(&in);
 	cn_batch_release(&out);

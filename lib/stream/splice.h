@@ -16,7 +16,7 @@
 #include "base/tool.h"
 #include "stream/reader.h"
 #include "stream/schema.h"
-#include "stream/writer.h"
+#include "stream/step.h"
 
 struct cn_splice_config {
 	uint64_t skip, rows;		/* rows: 0 = all */
@@ -44,8 +44,10 @@ int cn_splice_init(struct cn_splice *splice, const struct cn_splice_config *conf
 /* How many rows are taken of inputs of so many in all. */
 uint64_t cn_splice_count(const struct cn_splice_config *config, uint64_t all);
 
-/* Takes what is wanted of one input, whose schema must be the first one's.  1: enough rows are taken; 0; -1. */
-int cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_writer *writer,
-	struct cn_progress *progress, struct cn_err *err);
+/*
+ * Takes what is wanted of one input, whose schema must be the first one's, into step's output; in a loop what was taken is written
+ * at the end of each of its parts.  1: enough rows are taken; 0; -1.
+ */
+int cn_splice_run(struct cn_splice *splice, struct cn_reader *reader, struct cn_step *step, struct cn_err *err);
 
 #endif

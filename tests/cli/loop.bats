@@ -106,6 +106,19 @@ vectors() {
 	same a b
 }
 
+@test "loop: with cn-cat in it, which has written what it was given at the end of each part" {
+	fewer='cn-cat --fields id,x,pos,neg_z'
+	ok "timeout 100 $mine --emit z --follow f pairs.cns | tee rows | $fewer | tee part | $train --publish f -o m"
+	ok "$fewer <rows | cat >again && $fewer -T2 <rows | cat >threads && cn-cat --chunk-rows 7 rows | $fewer | cn-info --text >other"
+	same part again
+	same part threads
+	ok "cn-info --text part | cmp - other"
+	for cut in '--skip 130 -n 130' '--shard 2/3'; do
+		ok "cn-cat $cut rows | cn-info --text >a && cn-cat rows | cn-cat --chunk-rows 7 | cn-cat $cut | cn-info --text >b"
+		same a b
+	done
+}
+
 @test "loop: in files, for any number of followers, also those that come when all is over" {
 	ok "$gen --follow f pairs.cns | $train --publish f -o f.model"
 	mkdir files && cd files && ln -s ../pairs.cns ../demo.cns .
