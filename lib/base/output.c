@@ -204,14 +204,21 @@ open_path(struct cn_output *output, const char *path, struct cn_err *err)
 	return 0;
 }
 
+int
+cn_output_check(const char *path, int flags, struct cn_err *err)
+{
+	if ((path && strcmp(path, "-") != 0) || flags & (CN_OUTPUT_FORCE | CN_OUTPUT_TEXT) || !isatty(STDOUT_FILENO))
+		return 0;
+	return cn_err_set(err, CN_USAGE, "binary data is not written to a terminal; use -o FILE, pipe it, or -f");
+}
+
 static int
 open_standard(struct cn_output *output, int flags, struct cn_err *err)
 {
 	struct stat status;
 
-	if (isatty(STDOUT_FILENO) && !(flags & (CN_OUTPUT_FORCE | CN_OUTPUT_TEXT)))
-		return cn_err_set(err, CN_USAGE,
-			"binary data is not written to a terminal; use -o FILE, pipe it, or -f");
+	if (cn_output_check(NULL, flags, err) != 0)
+		return -1;
 	output->fd = STDOUT_FILENO;
 	output->pipe = !fstat(STDOUT_FILENO, &status) && (S_ISFIFO(status.st_mode)
 		|| S_ISSOCK(status.st_mode));

@@ -22,6 +22,8 @@ enum { CN_OUTPUT_FORCE = 1, CN_OUTPUT_TEXT = 2 };	/* flags: binary may go to a t
 struct cn_output;
 
 struct cn_output *cn_output_open(const char *path, int flags, struct cn_err *err);
+/* Whether path would be refused as a terminal, for before there is anything to write.  0 or -1. */
+int cn_output_check(const char *path, int flags, struct cn_err *err);
 struct cn_output *cn_output_open_memory(struct cn_err *err);	/* a file that nobody sees: for cn_output_bytes */
 const void *cn_output_bytes(const struct cn_output *output, size_t *size);	/* what was written into memory; the output's own */
 /* unbuffered, whole or error */

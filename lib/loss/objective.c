@@ -138,6 +138,7 @@ cn_objective_compares(const struct cn_objective *o)
 	return o->pairs;
 }
 
+/* What is too long for its square is no number, and told as that; zero would be, too, but taken for learned. */
 static void
 unit(const float *z, float *u, float *length, size_t dim)
 {
@@ -145,7 +146,7 @@ unit(const float *z, float *u, float *length, size_t dim)
 
 	*length = norm > 1e-12f ? norm : 1e-12f;
 	for (size_t i = 0; i < dim; i++)
-		u[i] = z[i] / *length;
+		u[i] = isinf(norm) ? NAN : z[i] / *length;
 }
 
 /* The gradient du with respect to u = z / |z| becomes that with respect to z: (du - u (u . du)) / |z|. */

@@ -20,7 +20,9 @@
 enum {
 	AHEAD = 2,		/* snapshots read before they are due */
 	LOOK_MS = 20,		/* between two looks for a file */
-	PATIENCE_MS = 5000,	/* before a word about waiting */
+	PATIENCE_MS = 5000,	/* before a word about waiting for the first sign of a training */
+	LONG_MS = 10000,	/* and about waiting for weights of one that lives */
+	TURN_MS = 500,		/* how often the time is looked at */
 	GRACE_MS = 100,		/* of two ends of one death the one that tells more is let come first */
 };
 
@@ -41,20 +43,42 @@ struct cn_follow {
 	bool talk;
 	struct cn_err err;
 	bool heard;			/* something has come */
-	int waited_ms;			/* before that */
+	int waited_ms;			/* before that, and then for weights that are wanted */
+	/* both threads' */
+	_Atomic bool wanted;		/* the program can do nothing until weights come */
 };
 
 /* ---- waiting, in the thread ---- */
 
-/* One more wait in vain for the first sign of a training. */
+/* Nothing has come yet: where snapshots are there already, they are of another training. */
+static void
+tell_first(const struct cn_follow *f)
+{
+	char path[CN_SNAPSHOT_PATH];
+	struct stat status;
+
+	if (!f->fifo && stat(f->path, &status) != 0 && stat(cn_snapshot_path(path, f->path, 0), &status) == 0)
+		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s; %s is there, but the training it is of has failed", f->path, path);
+	else
+		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s", f->path);
+}
+
+/* One more wait in vain, and a word about it when it has become long; one about the first sign of a training, one about the rest. */
 static void
 wait_on(struct cn_follow *f, int ms)
 {
-	if (f->heard || !f->talk || f->waited_ms >= PATIENCE_MS)
+	const int patience = f->heard ? LONG_MS : PATIENCE_MS;
+
+	if (!f->talk || f->waited_ms >= patience)
 		return;
-	f->waited_ms += ms;
-	if (f->waited_ms >= PATIENCE_MS)
-		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s", f->path);
+	f->waited_ms = f->heard && !f->wanted ? 0 : f->waited_ms + ms;
+	if (f->waited_ms < patience)
+		return;
+	if (f->heard)
+		cn_tool_say(f->step->tool, "waiting for the next weights of %s; if cn-train has no rows to learn from either, something between "
+			"holds them back", f->path);
+	else
+		tell_first(f);
 }
 
 /*
@@ -72,7 +96,7 @@ await(struct cn_follow *f, int fd)
 	};
 
 	for (;;) {
-		const int ms = fd < 0 ? LOOK_MS : f->heard || !f->talk ? -1 : PATIENCE_MS;
+		const int ms = fd < 0 ? LOOK_MS : f->talk ? TURN_MS : -1;
 		const int n = poll(fds, 4, ms);
 
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
@@ -335,7 +359,11 @@ take(struct cn_follow *f, const char *name, struct cn_weights *weights, struct c
 
 	if (err->code)
 		return -1;
-	if (!cn_queue_take(f->queue, &letter)) {
+	f->wanted = true;
+	const int got = cn_queue_take(f->queue, &letter);
+
+	f->wanted = false;
+	if (!got) {
 		if (f->err.code && cn_reader_check(f->step->in, err) == 0)
 			cn_err_set(err, f->err.code, "%s", f->err.text);
 		return err->code ? -1 : 0;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
+
 #include "base/banned.h"
 
 static const struct cn_common *
@@ -30,6 +32,7 @@ cn_step_open(struct cn_step *step, const struct cn_tool *tool, const void *confi
 	*step = (struct cn_step){ .tool = tool, .config = config, .common = common_of(tool, config) };
 	if (err->code)
 		return -1;
+	cn_output_check(step->common->output, step->common->force ? CN_OUTPUT_FORCE : 0, err);
 	step->pool = cn_pool_new((size_t)step->common->threads, err);
 	step->in = cn_step_reader(step, operand, err);
 	return err->code ? -1 : 0;

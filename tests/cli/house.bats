@@ -122,6 +122,10 @@ offers() {
 	run script -qec "cn-cat $CN_FIXTURES/demo.cns" /dev/null
 	[ "$status" -eq 2 ]
 	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
+	# before anything is read or waited for
+	run timeout 20 script -qec "cn-gen --follow nothing --every 250 --round 50 $CN_FIXTURES/demo.cns" /dev/null
+	[ "$status" -eq 2 ]
+	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
 }
 
 @test "house: no output is another one, and notes are not written over an input" {

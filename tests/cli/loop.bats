@@ -328,3 +328,13 @@ export -f publish
 	wait
 	same rows again
 }
+
+@test "loop: who waits for weights that do not come says so, too, and waits on" {
+	says "$gen --follow f pairs.cns | { dd bs=1 count=20000 status=none; sleep 14; cat; } | $train --publish f -o m" 'waiting for the next weights of f'
+	rm f
+	says "timeout 7 $gen --follow f pairs.cns -o rows || :" 'waiting for cn-train --publish f'
+	[[ $stderr != *f.0* ]]
+	refuses 3 "head -c 300000 pairs.cns | $train --publish f -o m" 'upstream was cut short'
+	[ -e f.0 ]
+	says "timeout 7 $gen --follow f pairs.cns -o rows || :" 'f.0 is there, but the training it is of has failed'
+}

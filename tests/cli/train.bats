@@ -402,23 +402,35 @@ END"
 	same m.safetensors n.safetensors
 }
 
+@test "train: vectors too long for their square are refused, and not taken for learned" {
+	{
+		printf '\x93NUMPY\x01\x00\x76\x00%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (50, 8), }"
+		for ((i = 0; i < 400; i++)); do printf '\xca\xf2\x49\x71'; done	# 1e30
+	} >big.npy
+	ok "cn-import npy --field x big.npy | cn-augment --noise 0.1 -o big.cns"
+	refuses 1 "cn-train --arch linear --head linear:8 --batch 25 big.cns -o m.safetensors" 'big.cns: the loss is not finite at step 0 (rows 0 to 24)'
+	[ ! -e m.safetensors ]
+}
+
 @test "train: what is not finite ends a training, which names the rows, and what is good stays" {
 	d=$CN_FIXTURES/demo.cns
-	wild="--head linear:8 --batch 40 --checkpoint state --optimizer adamw --schedule constant --lr 1000 --weight-decay 1000 -o m.safetensors"
+	wild="--batch 40 --checkpoint state --optimizer adamw --schedule constant --weight-decay 1000 -o m.safetensors"
+	deep="--arch 'flatten linear:12' --head linear:8 --lr 1 $wild"
+	flat="--arch flatten --head 'linear:8 gn:2' --lr 1000 --decay-of weights $wild"
 	ok "cn-augment --epochs 3 -o p.cns $d"
 	for every in 40 80 160; do
-		refuses 1 "cn-train --arch 'flatten linear:12' $wild --every $every p.cns" \
+		refuses 1 "cn-train $deep --every $every p.cns" \
 			"p.cns: the loss is not finite at step 4 (rows 160 to 199); try a lower --lr or a higher --temperature; state has"
 		[[ $stderr == *"state has what is known to be good, the training after $((every == 40 ? 3 : every == 80 ? 2 : 0)) step"* ]]
 		[ "$(ls -A)" = "$(printf 'p.cns\nstate')" ]
 		ok "cn-embed -m state -o z.cns $d && cn-train -q --init state --batch 40 -o n.safetensors $d && rm z.cns"
-		refuses 1 "cn-train --arch 'flatten linear:12' $wild --every $every --resume p.cns" 'the loss is not finite at step 4 (rows 160 to 199)'
+		refuses 1 "cn-train $deep --every $every --resume p.cns" 'the loss is not finite at step 4 (rows 160 to 199)'
 		rm state n.safetensors
 	done
-	ok "cn-train -q --arch 'flatten' $wild --steps 6 p.cns && rm state"
-	refuses 1 "cn-train --arch 'flatten' $wild --steps 7 p.cns" "p.cns: tensor 'head.0.weight' has a NaN or infinity after 7 steps (rows up to 279)"
+	ok "cn-train -q $flat --steps 6 p.cns && rm state"
+	refuses 1 "cn-train $flat --steps 7 p.cns" "p.cns: tensor 'head.0.weight' has a NaN or infinity after 7 steps (rows up to 279)"
 	[[ $stderr == *'state has what is known to be good, the training after 0 steps' ]]
-	refuses 1 "cn-train --arch 'flatten' $wild --accumulate 2 --batch 20 p.cns" 'the loss is not finite at step 7 (rows 280 to 299)'
+	refuses 1 "cn-train $flat --accumulate 2 --batch 20 p.cns" 'the loss is not finite at step 7 (rows 280 to 299)'
 	rm state m.safetensors
 	refuses 3 "cn-augment nothing | cn-train --arch flatten --head linear:8 --batch 40 --checkpoint state -o m.safetensors" 'stopped by cn-augment'
 	[ "$(ls -A)" = p.cns ]

@@ -11,14 +11,14 @@ rm -rf ./*
 
 cn-import demo --pairs --classes 20 --coarse 5 --size 16 -n 1000 -o train.cns
 cn-import demo --pairs --classes 20 --coarse 5 --size 16 -n 400 --split test -o test.cns
-cn-augment --epochs 4 --shuffle train.cns -o pairs.cns
+cn-augment --epochs 12 --shuffle train.cns -o pairs.cns
 mkfifo weights
 
-# 4000 rows, 8 times 500: what cn-gen makes of the next 500 is made with what cn-train has learned of those before.
+# 12000 rows, 24 times 500: what cn-gen makes of the next 500 is made with what cn-train has learned of those before.
 play() {
 	cn-gen --follow weights --every 500 --lag "$1" --round 250 --warmup 500 pairs.cns |
-		cn-train -q --publish weights --every 500 --arch 'conv:8 conv:16/2 gap' --head 'linear:32 relu linear:16' \
-			--batch 50 -o "$2"
+		cn-train -q --publish weights --every 500 --arch 'conv:16 conv:32/2 conv:64/2 gap' --head 'linear:32 relu linear:16' \
+			--batch 20 --lr 3e-3 -o "$2"
 }
 
 for lag in 0 1; do

@@ -158,7 +158,7 @@ tell() {
 		function mean(what, c,  i) { sum = 0; for (i = 1; i <= n[c]; i++) sum += what[c, i]; return sum / n[c] }
 		function spread(what, c,  i, m, s) { m = mean(what, c); s = 0; for (i = 1; i <= n[c]; i++) s += (what[c, i] - m) ^ 2
 			return n[c] > 1 ? sqrt(s / (n[c] - 1)) : 0 }
-		function both(what, c) { return sprintf("%.4f ± %.4f", mean(what, c), spread(what, c)) }
+		function both(what, c) { return sprintf("%.4f", mean(what, c)) (n[c] > 1 ? sprintf(" ± %.4f", spread(what, c)) : "") }
 		function found(what, c) { return (c, 1) in what ? sprintf("%.3f", mean(what, c)) : "-" }
 		# what the in-batch negatives reach in so many seconds, between those measured
 		function in_time(t,  i, from, to, share) {
@@ -189,7 +189,7 @@ tell() {
 				c = order[k]; least = 9; most = -9; over = 0
 				for (i = 1; i <= n[c]; i++) { d = knn[c, i] - base[i]; over += d; if (d < least) least = d; if (d > most) most = d }
 				print c, both(knn, c), 1 in base ? sprintf("%+.4f", over / n[c]) : "-",
-					1 in base ? sprintf("%+.4f..%+.4f", least, most) : "-", both(linear, c),
+					1 in base && n[c] > 1 ? sprintf("%+.4f..%+.4f", least, most) : "-", both(linear, c),
 					sprintf("%.1f", mean(seconds, c)), in_time(mean(seconds, c)), found(hardness, c), found(false_negatives, c), found(diversity, c)
 			}
 		}'

@@ -1,8 +1,8 @@
 # rounds.mk - the adversarial loop in rounds, by make: each takes the next rows of pairs.cns, makes their negatives with the model
 # of the round before, and trains that further.  make -f rounds.mk ROUNDS=4 rounds.safetensors
 ROUNDS ?= 4
-ROWS   ?= 1000
-TRAIN  := cn-train -q --batch 50 --schedule constant --lr 5e-4
+ROWS   ?= 3000
+TRAIN  := cn-train -q --batch 20 --schedule constant --lr 1e-3
 SHELL  := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -15,7 +15,7 @@ rounds.safetensors: round.$(ROUNDS).safetensors
 
 # The first round has no model to make negatives with, and trains on the pairs alone.
 round.1.safetensors: pairs.cns
-	cn-cat -n $(ROWS) $< | $(TRAIN) --arch 'conv:8 conv:16/2 gap' --head 'linear:32 relu linear:16' -o $@
+	cn-cat -n $(ROWS) $< | $(TRAIN) --arch 'conv:16 conv:32/2 conv:64/2 gap' --head 'linear:32 relu linear:16' -o $@
 
 # round N: negatives.N.cns by round N-1; what the generator has learned goes on in gan.N.
 define round
