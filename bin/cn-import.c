@@ -139,7 +139,7 @@ open_format(struct job *job, struct cn_err *err)
 {
 	const char *labels = job->n > 1 ? job->file[1] : NULL;
 
-	if (err->code || check_files(job, err))
+	if (err->code || cn_output_check(job->c->common.output, job->c->common.force ? CN_OUTPUT_FORCE : 0, err) || check_files(job, err))
 		return -1;
 	switch (job->format[1]) {	/* the second letters differ */
 	case 'd': return cn_idx_open(&job->import, job->file[0], labels, err);

@@ -128,6 +128,8 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
 		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
+	if (cn_output_check(c->common.output, c->common.force ? CN_OUTPUT_FORCE : 0, err) != 0)
+		return -1;
 	return cn_objective_check(c->loss, err);
 }
 

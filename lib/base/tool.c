@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@ static struct {
 	char **words;	/* operands first */
 	int quiet;
 } begun;
+
+static atomic_bool drawn;	/* a line of progress stands on the terminal, which another word must not follow */
 
 /*
  * A program started with descriptor 0, 1 or 2 closed would get it back from its next open, and then print
@@ -309,6 +312,8 @@ cn_tool_say(const struct cn_tool *tool, const char *format, ...)
 	if (begun.quiet)
 		return;
 	flockfile(stderr);
+	if (atomic_exchange(&drawn, false))
+		say("\r\033[K");
 	say("%s: ", tool->name);
 	va_start(args, format);
 	complain(format, args);
@@ -373,6 +378,7 @@ show(struct cn_progress *progress, double time)
 		progress->done, share, progress->unit, seconds > 0 ? (double)progress->done / seconds : 0.0, left,
 		*progress->note ? ", " : "", progress->note, progress->on == PROGRESS_LINE ? "\033[K" : "\n");
 	progress->shown = time;
+	atomic_store(&drawn, progress->on == PROGRESS_LINE);
 }
 
 void
@@ -391,7 +397,7 @@ cn_progress_add(struct cn_progress *progress, unsigned long long n)
 void
 cn_progress_pause(struct cn_progress *progress)
 {
-	if (progress->on == PROGRESS_LINE)
+	if (progress->on == PROGRESS_LINE && atomic_exchange(&drawn, false))
 		say("\r\033[K");
 }
 
@@ -403,5 +409,6 @@ cn_progress_end(struct cn_progress *progress)
 	show(progress, now());
 	if (progress->on == PROGRESS_LINE)
 		say("\n");
+	atomic_store(&drawn, false);
 	progress->on = PROGRESS_OFF;
 }

@@ -93,8 +93,8 @@ bool cn_objective_labelled(const struct cn_objective *objective);	/* needs label
 bool cn_objective_compares(const struct cn_objective *objective);	/* some loss is one of cosines, not all of the dimensions */
 
 /*
- * The loss of a batch and its gradient.  Input must be finite (the result is not finite otherwise).  Vectors
- * shorter than 1e-12 are divided by 1e-12, as PyTorch does.
+ * The loss of a batch and its gradient.  Input must be finite, and the squares of vectors' lengths, too (the result is not
+ * finite otherwise).  Vectors shorter than 1e-12 are divided by 1e-12, as PyTorch does.
  */
 void cn_objective_run(struct cn_objective *objective, const struct cn_objective_batch *batch,
 	struct cn_objective_result *result);

@@ -50,7 +50,7 @@ struct cn_follow {
 
 /* ---- waiting, in the thread ---- */
 
-/* Nothing has come yet: where snapshots are there already, they are of another training. */
+/* Nothing has come yet: where snapshots are there already, they are of an earlier training. */
 static void
 tell_first(const struct cn_follow *f)
 {
@@ -58,9 +58,18 @@ tell_first(const struct cn_follow *f)
 	struct stat status;
 
 	if (!f->fifo && stat(f->path, &status) != 0 && stat(cn_snapshot_path(path, f->path, 0), &status) == 0)
-		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s; %s is there, but the training it is of has failed", f->path, path);
+		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s; %s is there, but of an earlier training", f->path, path);
 	else
 		cn_tool_say(f->step->tool, "waiting for cn-train --publish %s", f->path);
+}
+
+/* A file has come whole: the next one is waited for from now on. */
+static void
+hear(struct cn_follow *f)
+{
+	f->heard = true;
+	if (f->waited_ms < LONG_MS)
+		f->waited_ms = 0;
 }
 
 /* One more wait in vain, and a word about it when it has become long; one about the first sign of a training, one about the rest. */
@@ -155,8 +164,10 @@ read_frame(struct cn_follow *f, int fd, struct cn_letter *letter)
 		return -1;
 	letter->bytes = cn_mem_array(letter->size + 1, 1, &f->err);
 	if (letter->bytes && read_bytes(f, fd, letter->bytes, letter->size) > 0
-	    && cn_snapshot_verify(head, letter->bytes, letter->size, f->path, &f->err) == 0 && letter->size > 0)
+	    && cn_snapshot_verify(head, letter->bytes, letter->size, f->path, &f->err) == 0 && letter->size > 0) {
+		hear(f);
 		return 1;
+	}
 	cn_mem_free(letter->bytes);
 	return f->err.code ? -1 : 0;
 }
@@ -199,7 +210,7 @@ read_file(struct cn_follow *f, const char *path, struct cn_letter *letter)
 		done += got > 0 ? (size_t)got : 0;
 	}
 	close(fd);
-	f->heard = true;
+	hear(f);
 	if (letter->bytes && done == letter->size)
 		return 1;
 	cn_mem_free(letter->bytes);

@@ -123,9 +123,13 @@ offers() {
 	[ "$status" -eq 2 ]
 	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
 	# before anything is read or waited for
-	run timeout 20 script -qec "cn-gen --follow nothing --every 250 --round 50 $CN_FIXTURES/demo.cns" /dev/null
-	[ "$status" -eq 2 ]
-	[[ $output == *'use -o FILE, pipe it, or -f'* ]]
+	mkfifo "$BATS_TEST_TMPDIR/f"
+	for line in "cn-gen --follow nothing --every 250 --round 50 $CN_FIXTURES/demo.cns" \
+		"cn-train --publish $BATS_TEST_TMPDIR/f --every 100 --arch conv $CN_FIXTURES/demo.cns" 'cn-import demo'; do
+		run script -qec "timeout 20 $line" /dev/null
+		[ "$status" -eq 2 ]
+		[[ $output == *'use -o FILE, pipe it, or -f'* ]]
+	done
 }
 
 @test "house: no output is another one, and notes are not written over an input" {

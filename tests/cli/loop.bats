@@ -113,10 +113,17 @@ vectors() {
 	same part again
 	same part threads
 	ok "cn-info --text part | cmp - other"
+	ok "cn-info --text rows >all"
 	for cut in '--skip 130 -n 130' '--shard 2/3'; do
-		ok "cn-cat $cut rows | cn-info --text >a && cn-cat rows | cn-cat --chunk-rows 7 | cn-cat $cut | cn-info --text >b"
-		same a b
+		ok "cn-cat $cut rows | cn-info --text >a && cn-cat --chunk-rows 7 rows | cn-cat $cut | cn-info --text >b"
+		case $cut in
+		--skip*) sed -n '1p; 132,261p' all >want ;;
+		--shard*) awk 'NR == 1 || (NR - 1) % 3 == 2' all >want ;;
+		esac
+		same want a
+		same want b
 	done
+	ok "cn-cat -n 70 rows -o warm && timeout 100 $mine --emit z --follow f pairs.cns | cn-cat warm - | $fewer | $train --publish f -o n"
 }
 
 @test "loop: in files, for any number of followers, also those that come when all is over" {
@@ -332,9 +339,8 @@ export -f publish
 @test "loop: who waits for weights that do not come says so, too, and waits on" {
 	says "$gen --follow f pairs.cns | { dd bs=1 count=20000 status=none; sleep 14; cat; } | $train --publish f -o m" 'waiting for the next weights of f'
 	rm f
-	says "timeout 7 $gen --follow f pairs.cns -o rows || :" 'waiting for cn-train --publish f'
+	says "timeout 12 $gen --follow f pairs.cns -o rows || :" 'waiting for cn-train --publish f'
 	[[ $stderr != *f.0* ]]
-	refuses 3 "head -c 300000 pairs.cns | $train --publish f -o m" 'upstream was cut short'
-	[ -e f.0 ]
-	says "timeout 7 $gen --follow f pairs.cns -o rows || :" 'f.0 is there, but the training it is of has failed'
+	ok "$train --publish f pairs.cns -o m && rm f"
+	says "timeout 12 $gen --follow f pairs.cns -o rows || :" 'f.0 is there, but of an earlier training'
 }

@@ -179,6 +179,7 @@ tell() {
 			if ($1 == "in-batch") base[i] = $3
 		}
 		END {
+			known = 1 in base
 			for (k = 1; k <= kinds; k++) if (order[k] ~ /^in-batch/) {
 				time[++batches] = mean(seconds, order[k])
 				reached[batches] = mean(knn, order[k])
@@ -188,8 +189,8 @@ tell() {
 			for (k = 1; k <= kinds; k++) {
 				c = order[k]; least = 9; most = -9; over = 0
 				for (i = 1; i <= n[c]; i++) { d = knn[c, i] - base[i]; over += d; if (d < least) least = d; if (d > most) most = d }
-				print c, both(knn, c), 1 in base ? sprintf("%+.4f", over / n[c]) : "-",
-					1 in base && n[c] > 1 ? sprintf("%+.4f..%+.4f", least, most) : "-", both(linear, c),
+				print c, both(knn, c), known ? sprintf("%+.4f", over / n[c]) : "-",
+					(known && n[c] > 1) ? sprintf("%+.4f..%+.4f", least, most) : "-", both(linear, c),
 					sprintf("%.1f", mean(seconds, c)), in_time(mean(seconds, c)), found(hardness, c), found(false_negatives, c), found(diversity, c)
 			}
 		}'
