@@ -98,9 +98,8 @@ splice_all(struct cn_step *step, const struct cn_splice_config *config, struct c
 	}
 	step->joins = true;
 	step->promised = promise(step, config, other, n);
-	step->every = cn_reader_part(step->in);
-	for (size_t i = 0; i < n && !step->every; i++)
-		step->every = cn_reader_part(other[i]);
+	for (size_t i = 0; i <= n && !step->every; i++)
+		step->every = cn_reader_part(i ? other[i - 1] : step->in);
 	if (cn_step_output(step, &splice->out, other, n, err)) {
 		cn_mem_free(splice);
 		return;

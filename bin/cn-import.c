@@ -139,7 +139,7 @@ open_format(struct job *job, struct cn_err *err)
 {
 	const char *labels = job->n > 1 ? job->file[1] : NULL;
 
-	if (err->code || cn_output_check(job->c->common.output, job->c->common.force ? CN_OUTPUT_FORCE : 0, err) || check_files(job, err))
+	if (err->code || check_files(job, err))
 		return -1;
 	switch (job->format[1]) {	/* the second letters differ */
 	case 'd': return cn_idx_open(&job->import, job->file[0], labels, err);
@@ -215,6 +215,7 @@ main(int argc, char **argv)
 		.n = (size_t)n - 1 };
 
 	job.pool = cn_pool_new((size_t)c.common.threads, &err);
+	cn_output_check(c.common.output, c.common.force ? CN_OUTPUT_FORCE : 0, &err);
 	if (!open_format(&job, &err)) {
 		job.import.first_id += (uint64_t)c.id_base;
 		if (!open_output(&job, &err))

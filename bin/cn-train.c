@@ -128,8 +128,6 @@ check_options(const struct config *c, struct cn_err *err)
 		return cn_err_set(err, CN_USAGE, "--schedule onecycle has a warm-up of its own; leave out --warmup or take another schedule");
 	if (c->nesterov && c->optimizer != CN_OPTIMIZER_SGD && c->optimizer != CN_OPTIMIZER_LARS)
 		return cn_err_set(err, CN_USAGE, "--nesterov belongs to --optimizer sgd and lars");
-	if (cn_output_check(c->common.output, c->common.force ? CN_OUTPUT_FORCE : 0, err) != 0)
-		return -1;
 	return cn_objective_check(c->loss, err);
 }
 
@@ -287,9 +285,8 @@ write_log(struct job *job, const struct cn_trainer_report *r, struct cn_err *err
 }
 
 static void
-warn(const struct cn_trainer_report *r, struct cn_progress *progress)
+warn(const struct cn_trainer_report *r)
 {
-	cn_progress_pause(progress);
 	cn_tool_say(&tool, "the vectors have collapsed: their effective rank is %.2f at step %llu; try a lower --lr, a higher --temperature, "
 		"or a loss that spreads them, as '+ uniformity' or '+ 0.1*vicreg'", r->spread.rank, (unsigned long long)r->step);
 }
@@ -341,7 +338,7 @@ learn(struct job *job, const struct cn_batch *batch, struct cn_progress *progres
 	if (report.complete)
 		write_log(job, &report, err);
 	if (report.collapsed)
-		warn(&report, progress);
+		warn(&report);
 	snprintf(progress->note, sizeof progress->note, "loss %.4f", report.loss.loss);
 	cn_progress_add(progress, batch->rows);
 	return err->code ? -1 : 0;
@@ -425,7 +422,8 @@ main(int argc, char **argv)
 
 	cn_blas_begin();
 	job.pool = cn_pool_new((size_t)c.common.threads, &err);
-	if (check_options(&c, &err) == 0 && announce(&job, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
+	if (check_options(&c, &err) == 0 && cn_output_check(c.common.output, c.common.force ? CN_OUTPUT_FORCE : 0, &err) == 0
+	    && announce(&job, &err) == 0 && open_inputs(&job, n ? argv[0] : NULL, &err) == 0
 	    && open_trainer(&job, &err) == 0 && open_outputs(&job, &err) == 0) {
 		describe(&job, &err);
 		train(&job, &err);

@@ -312,7 +312,7 @@ cn_tool_say(const struct cn_tool *tool, const char *format, ...)
 	if (begun.quiet)
 		return;
 	flockfile(stderr);
-	if (atomic_exchange(&drawn, false))
+	if (atomic_exchange(&drawn, false))	/* take it away */
 		say("\r\033[K");
 	say("%s: ", tool->name);
 	va_start(args, format);
@@ -392,13 +392,6 @@ cn_progress_add(struct cn_progress *progress, unsigned long long n)
 	time = now();
 	if (time - progress->shown >= (progress->on == PROGRESS_LINE ? 0.1 : 1.0))
 		show(progress, time);
-}
-
-void
-cn_progress_pause(struct cn_progress *progress)
-{
-	if (progress->on == PROGRESS_LINE && atomic_exchange(&drawn, false))
-		say("\r\033[K");
 }
 
 void

@@ -64,7 +64,6 @@ struct cn_progress {
 void cn_progress_start(struct cn_progress *progress, const struct cn_tool *tool, const void *config,
 	const char *unit, unsigned long long total);
 void cn_progress_add(struct cn_progress *progress, unsigned long long n);
-void cn_progress_pause(struct cn_progress *progress);	/* takes a line that is drawn away, so that words can follow */
 void cn_progress_end(struct cn_progress *progress);
 
 #endif

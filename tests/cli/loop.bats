@@ -113,9 +113,9 @@ vectors() {
 	same part again
 	same part threads
 	ok "cn-info --text part | cmp - other"
-	ok "cn-info --text rows >all"
+	ok "cn-info --text rows >all && cn-cat --chunk-rows 7 rows -o sevens"
 	for cut in '--skip 130 -n 130' '--shard 2/3'; do
-		ok "cn-cat $cut rows | cn-info --text >a && cn-cat --chunk-rows 7 rows | cn-cat $cut | cn-info --text >b"
+		ok "cn-cat $cut rows | cn-info --text >a && cn-cat $cut sevens | cn-info --text >b"
 		case $cut in
 		--skip*) sed -n '1p; 132,261p' all >want ;;
 		--shard*) awk 'NR == 1 || (NR - 1) % 3 == 2' all >want ;;
@@ -124,6 +124,12 @@ vectors() {
 		same want b
 	done
 	ok "cn-cat -n 70 rows -o warm && timeout 100 $mine --emit z --follow f pairs.cns | cn-cat warm - | $fewer | $train --publish f -o n"
+}
+
+@test "loop: what was learned in it is of use outside, where nothing is followed" {
+	ok "$gen --state s --follow f pairs.cns | $train --publish f -o m"
+	ok "cn-gen --round 50 --state s --freeze -m m pairs.cns -o rows && cn-gen --round 50 --warmup 0 --state s -m m pairs.cns -o further"
+	refuses 1 "cn-gen --round 40 --state s -m m pairs.cns -o other" 's: was learned with --round 50, not 40'
 }
 
 @test "loop: in files, for any number of followers, also those that come when all is over" {

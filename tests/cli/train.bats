@@ -277,6 +277,11 @@ END"
 	ok "cn-train -q $arch --loss alignment --lr 0.05 -o m.safetensors p.cns"
 	for loss in infonce 'alignment + uniformity' supcon vicreg barlow; do ok "cn-train $arch --loss '$loss' -o m.safetensors p.cns"; done
 	for dim in 1 2; do ok "cn-train --arch 'conv:6 gap' --head linear:$dim --loss alignment --lr 0.05 --batch 40 -o m.safetensors p.cns"; done
+	# where a line of progress is drawn, it is taken away first
+	if script -qec true /dev/null >/dev/null 2>&1; then
+		run script -qec "cn-train $arch --loss alignment --lr 0.05 -o m.safetensors p.cns" /dev/null
+		[[ $output == *$'\r\e[Kcn-train: the vectors have collapsed'* ]]
+	fi
 }
 
 @test "train: collapse is told of a resumed training, too, at the step where the whole one tells it, and once" {
